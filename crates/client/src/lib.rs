@@ -1,0 +1,1 @@
+//! Async client for the etcd v3 API: endpoints, retry, watch resume, lease keep-alive.

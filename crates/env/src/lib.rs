@@ -1,0 +1,1 @@
+//! The outside world as traits: clock, disk, network, randomness; real ones and simulated ones.

@@ -1,0 +1,3 @@
+//! The ferrod command line client.
+
+fn main() {}

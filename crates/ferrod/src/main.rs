@@ -1,0 +1,3 @@
+//! The ferrod server.
+
+fn main() {}

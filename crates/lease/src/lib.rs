@@ -1,0 +1,1 @@
+//! Time-limited grants: deadlines, expiry order, checkpoints.

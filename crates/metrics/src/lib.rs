@@ -1,0 +1,1 @@
+//! Counters, gauges and histograms under etcd's names, and their text exposition.

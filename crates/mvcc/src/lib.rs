@@ -1,0 +1,1 @@
+//! A multi-version key space: revisions, transactions, historical ranges, compaction, hashes.

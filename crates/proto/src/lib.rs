@@ -1,0 +1,1 @@
+//! Wire types of the etcd v3 API, and the table of its error codes and texts.

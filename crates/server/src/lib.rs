@@ -1,0 +1,1 @@
+//! The server: gRPC services, configuration and life cycle around the ferrod crates.

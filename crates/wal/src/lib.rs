@@ -1,0 +1,1 @@
+//! Append-only log of checksummed records in preallocated segments, with group commit.

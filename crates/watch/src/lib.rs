@@ -1,0 +1,1 @@
+//! Who hears of which change: range index, cursors, catch-up, each event encoded once.

@@ -1,0 +1,1 @@
+//! Whole members and clusters: end to end, differential and crash tests.
