@@ -1,0 +1,175 @@
+//! Named buckets of bytes with atomic, durable batches: what the key space and its neighbours are stored in.
+//!
+//! A backend knows nothing of revisions. It guarantees that a [`Batch`] is wholly there or not at all after a crash, that
+//! [`Backend::commit`] returns only when the batch is durable, and that a [`Snapshot`] never changes. Exactly one thread
+//! commits; any thread may take snapshots.
+
+use std::ops::ControlFlow;
+
+use crate::Error;
+
+/// The buckets, under the names that etcd gives them, so that a backup in either direction is a copy of buckets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Bucket {
+    /// Revision (17 or 18 bytes) to encoded `mvccpb.KeyValue`.
+    Key,
+    /// Applied index and term, conf state, compaction marks, storage version.
+    Meta,
+    /// Lease id (8 bytes, big endian) to encoded `leasepb.Lease`.
+    Lease,
+    /// Encoded `AlarmMember` to nothing.
+    Alarm,
+    /// Cluster version and downgrade state.
+    Cluster,
+    /// Member id (lower-case hex) to JSON member.
+    Members,
+    /// Member id (lower-case hex) of members that may never come back.
+    MembersRemoved,
+    /// Whether authentication is on, and its revision.
+    Auth,
+    /// User name to encoded `authpb.User`.
+    AuthUsers,
+    /// Role name to encoded `authpb.Role`.
+    AuthRoles,
+}
+
+impl Bucket {
+    /// All buckets in the order in which copies and digests walk them.
+    pub const ALL: [Bucket; 10] = [
+        Bucket::Alarm,
+        Bucket::Auth,
+        Bucket::AuthRoles,
+        Bucket::AuthUsers,
+        Bucket::Cluster,
+        Bucket::Key,
+        Bucket::Lease,
+        Bucket::Members,
+        Bucket::MembersRemoved,
+        Bucket::Meta,
+    ];
+
+    /// The bucket's name on disk.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Bucket::Key => "key",
+            Bucket::Meta => "meta",
+            Bucket::Lease => "lease",
+            Bucket::Alarm => "alarm",
+            Bucket::Cluster => "cluster",
+            Bucket::Members => "members",
+            Bucket::MembersRemoved => "members_removed",
+            Bucket::Auth => "auth",
+            Bucket::AuthUsers => "authUsers",
+            Bucket::AuthRoles => "authRoles",
+        }
+    }
+}
+
+/// One change of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Op {
+    /// Inserts or replaces a row.
+    Put {
+        /// Where.
+        bucket: Bucket,
+        /// At most 511 bytes.
+        key: Vec<u8>,
+        /// Any length.
+        value: bytes::Bytes,
+    },
+    /// Inserts a row whose key is above every key of the bucket: the cheap way to write revisions.
+    Append {
+        /// Where.
+        bucket: Bucket,
+        /// At most 511 bytes, above the bucket's last key.
+        key: Vec<u8>,
+        /// Any length.
+        value: bytes::Bytes,
+    },
+    /// Removes a row; a missing row is no error.
+    Delete {
+        /// Where.
+        bucket: Bucket,
+        /// The row's key.
+        key: Vec<u8>,
+    },
+}
+
+/// Changes that take effect together, in order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// Later changes of a row win over earlier ones.
+    pub ops: Vec<Op>,
+}
+
+/// What the backend occupies on disk.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sizes {
+    /// Bytes of the file.
+    pub allocated_bytes: u64,
+    /// Bytes of pages in use: `allocated_bytes` without the free pages.
+    pub used_bytes: u64,
+}
+
+/// What a visitor of [`Snapshot::scan`] is called with: key and value. `Break` ends the scan.
+pub type Visitor<'v> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'v;
+
+/// A store of buckets.
+///
+/// Values come back exactly as they were put: a checksum that the backend adds is its own business, checked at each read.
+pub trait Backend: Send + Sync + std::fmt::Debug + 'static {
+    /// Makes a batch durable. One thread only.
+    ///
+    /// # Errors
+    /// Any error poisons the backend: nothing is known about what is on disk, so the member must stop.
+    fn commit(&self, batch: &Batch) -> Result<(), Error>;
+
+    /// The state after the latest commit.
+    ///
+    /// A snapshot pins the pages it can see: keep it for a second at most.
+    ///
+    /// # Errors
+    /// [`Error::Backend`] when no reader slot is free or the file cannot be read.
+    fn snapshot(&self) -> Result<Box<dyn Snapshot>, Error>;
+
+    /// Space on disk now.
+    ///
+    /// # Errors
+    /// [`Error::Backend`] when the file cannot be read.
+    fn sizes(&self) -> Result<Sizes, Error>;
+
+    /// Rewrites the store into a new, packed file and goes on there; commits and snapshots keep working meanwhile.
+    ///
+    /// Called from another thread than the one that commits. Snapshots taken earlier stay valid.
+    ///
+    /// # Errors
+    /// [`Error::Backend`] when the new file could not be written; the old one is still in use then.
+    fn defragment(&self) -> Result<(), Error>;
+}
+
+/// An unchanging state of the whole store.
+pub trait Snapshot: Send {
+    /// The row's value.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if the row's checksum does not match.
+    fn get(&self, bucket: Bucket, key: &[u8]) -> Result<Option<&[u8]>, Error>;
+
+    /// Visits rows with `low <= key < high` (`None`: to the end) in key order.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] at the first row whose checksum does not match.
+    fn scan(
+        &self,
+        bucket: Bucket,
+        low: &[u8],
+        high: Option<&[u8]>,
+        visit: &mut Visitor<'_>,
+    ) -> Result<(), Error>;
+
+    /// The last row of the bucket, in key order.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if the row's checksum does not match.
+    fn last(&self, bucket: Bucket) -> Result<Option<(&[u8], &[u8])>, Error>;
+}
