@@ -1,1 +1,3 @@
-//! The replicated state machine: applies one log entry to the key space, leases, members and alarms in one atomic step.
+//! The replicated state machine.
+pub mod quota;
+pub mod validate;
