@@ -118,11 +118,11 @@ type Model = BTreeMap<i64, (i64, Duration, Duration)>;
 fn step(deadlines: &mut Deadlines, model: &mut Model, now: &mut Duration, op: Op) {
     match op {
         Op::Grant(id, seconds) => {
-            if !model.contains_key(&id) {
+            model.entry(id).or_insert_with(|| {
                 deadlines.grant(LeaseId(id), ttl(seconds), *now);
                 let at = *now + ttl(seconds).duration();
-                model.insert(id, (seconds, at, at));
-            }
+                (seconds, at, at)
+            });
         }
         Op::Revoke(id) => {
             deadlines.revoke(LeaseId(id));
