@@ -1,1 +1,30 @@
-//! The outside world as traits: clock, disk, network, randomness; real ones and simulated ones.
+//! The outside world as traits: a clock and a disk.
+//!
+//! Code that keeps time or files takes an `Arc<dyn Clock>` or an `Arc<dyn Disk>` and never asks the
+//! operating system itself, so that the same code runs in production and in a simulation that
+//! stops time, cuts power at any call and tears what was not synced. Start reading at [`Disk`].
+//!
+//! ```
+//! use ferrod_env::{Disk, OpenMode, RealDisk};
+//! # fn main() -> std::io::Result<()> {
+//! # let scratch = tempfile::tempdir()?;
+//! # let dir = scratch.path();
+//! let disk = RealDisk;
+//! let file = disk.open(&dir.join("greeting"), OpenMode::CreateNew)?;
+//! file.write_all_at(b"hello", 0)?;
+//! file.sync_all()?; // the bytes are durable,
+//! disk.sync_dir(dir)?; // and now the name is too.
+//! assert_eq!(disk.list(dir)?, ["greeting"]);
+//! # Ok(())
+//! # }
+//! ```
+
+mod clock;
+mod disk;
+mod real_clock;
+mod real_disk;
+
+pub use clock::Clock;
+pub use disk::{Disk, DiskFile, OpenMode, is_out_of_space};
+pub use real_clock::RealClock;
+pub use real_disk::RealDisk;

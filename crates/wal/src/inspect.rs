@@ -1,0 +1,39 @@
+//! Looking at a log without touching it.
+
+use std::path::Path;
+
+use ferrod_env::Disk;
+
+use crate::recover::Reader;
+use crate::{Error, Identity, Record, TornTail};
+
+/// What a log holds, as far as it can be read.
+#[derive(Debug)]
+pub struct Inspection {
+    /// Whose log it is; `None` if not even the first segment could be read.
+    pub identity: Option<Identity>,
+    /// The records in front of the damage, or all.
+    pub records: Vec<Record>,
+    /// What opening would cut off.
+    pub torn: Option<TornTail>,
+    /// Why opening would fail.
+    pub damage: Option<Error>,
+}
+
+/// Reads a log and writes nothing. Other than [`Wal::open`](crate::Wal::open) it returns what lies in
+/// front of damage. The log may be in use; what is being written may then look torn or damaged.
+pub fn inspect(disk: &dyn Disk, dir: &Path) -> Inspection {
+    let mut reader = Reader::new(disk, dir, None);
+    let mut damage = reader.read().err();
+    let (identity, torn) = reader.findings();
+    let records = std::mem::take(&mut reader.records);
+    if damage.is_none() {
+        damage = reader.finish().err();
+    }
+    Inspection {
+        identity,
+        records,
+        torn,
+        damage,
+    }
+}
