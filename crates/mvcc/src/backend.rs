@@ -4,9 +4,22 @@
 //! [`Backend::commit`] returns only when the batch is durable, and that a [`Snapshot`] never changes. Exactly one thread
 //! commits; any thread may take snapshots.
 
+#[cfg(test)]
+mod conformance;
+#[cfg(feature = "lmdb")]
+mod lmdb;
+mod memory;
+
 use std::ops::ControlFlow;
 
+#[cfg(feature = "lmdb")]
+pub use lmdb::{DefragProgress, Lmdb, LmdbOptions};
+pub use memory::{BrokenCommit, Memory};
+
 use crate::Error;
+
+/// The longest key of a row. LMDB stores no longer ones, nor empty ones.
+pub const KEY_BYTES_MAX: usize = 511;
 
 /// The buckets, under the names that etcd gives them, so that a backup in either direction is a copy of buckets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,7 +85,7 @@ pub enum Op {
     Put {
         /// Where.
         bucket: Bucket,
-        /// At most 511 bytes.
+        /// 1 to [`KEY_BYTES_MAX`] bytes.
         key: Vec<u8>,
         /// Any length.
         value: bytes::Bytes,
@@ -81,7 +94,7 @@ pub enum Op {
     Append {
         /// Where.
         bucket: Bucket,
-        /// At most 511 bytes, above the bucket's last key.
+        /// 1 to [`KEY_BYTES_MAX`] bytes, above the bucket's last key; otherwise the commit fails.
         key: Vec<u8>,
         /// Any length.
         value: bytes::Bytes,
@@ -93,6 +106,17 @@ pub enum Op {
         /// The row's key.
         key: Vec<u8>,
     },
+}
+
+impl Op {
+    /// The bucket and the key of the row that is changed.
+    pub fn place(&self) -> (Bucket, &[u8]) {
+        match self {
+            Op::Put { bucket, key, .. }
+            | Op::Append { bucket, key, .. }
+            | Op::Delete { bucket, key } => (*bucket, key),
+        }
+    }
 }
 
 /// Changes that take effect together, in order.
@@ -110,6 +134,9 @@ pub struct Sizes {
     /// Bytes of pages in use: `allocated_bytes` without the free pages.
     pub used_bytes: u64,
 }
+
+/// Key and value.
+pub type Row<'s> = (&'s [u8], &'s [u8]);
 
 /// What a visitor of [`Snapshot::scan`] is called with: key and value. `Break` ends the scan.
 pub type Visitor<'v> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'v;
@@ -171,5 +198,16 @@ pub trait Snapshot: Send {
     ///
     /// # Errors
     /// [`Error::Corrupt`] if the row's checksum does not match.
-    fn last(&self, bucket: Bucket) -> Result<Option<(&[u8], &[u8])>, Error>;
+    fn last(&self, bucket: Bucket) -> Result<Option<Row<'_>>, Error>;
+}
+
+/// Refuses the keys that no backend may store, so that all backends agree.
+fn check_key(key: &[u8]) -> Result<(), Error> {
+    if key.is_empty() || key.len() > KEY_BYTES_MAX {
+        return Err(Error::backend(
+            "check key",
+            "key is empty or longer than 511 bytes",
+        ));
+    }
+    Ok(())
 }

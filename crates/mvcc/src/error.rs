@@ -32,3 +32,16 @@ pub enum Error {
     #[error("required revision is a future revision")]
     Future,
 }
+
+impl Error {
+    /// The storage engine or the disk refused `operation`.
+    pub(crate) fn backend(
+        operation: &'static str,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Backend {
+            operation,
+            source: source.into(),
+        }
+    }
+}

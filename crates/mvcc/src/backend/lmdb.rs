@@ -1,0 +1,182 @@
+//! The backend on disk: LMDB by heed.
+//!
+//! A store is a directory of generations ([`directory`]), of which one is in use: an LMDB environment ([`generation`])
+//! whose rows carry checksums ([`row`]). A commit is one LMDB transaction with LMDB's own sync. Rewriting the store
+//! ([`defrag`]) fills the next generation from short read transactions and swaps between two commits.
+//!
+//! Whoever opens a store must hold a lock on its data directory: LMDB itself would let a second process in.
+
+mod cleaner;
+mod defrag;
+mod directory;
+mod generation;
+mod options;
+mod progress;
+mod row;
+mod snapshot;
+mod verify;
+mod walk;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::{Mutex, RwLock};
+
+use self::cleaner::Cleaner;
+use self::directory::{Directory, GenerationNumber};
+use self::generation::{Appends, Generation};
+use self::progress::Progress;
+use self::snapshot::LmdbSnapshot;
+use super::{Backend, Batch, Sizes, Snapshot};
+use crate::Error;
+
+pub use self::options::LmdbOptions;
+pub use self::progress::DefragProgress;
+
+/// A [`Backend`] in LMDB files.
+#[derive(Debug)]
+pub struct Lmdb {
+    directory: Directory,
+    options: LmdbOptions,
+    /// Changes hands only with `writer` locked.
+    current: RwLock<Arc<Generation>>,
+    writer: Mutex<Writer>,
+    /// Held by the one defragmentation that may run, with the number of the generation in use.
+    number: Mutex<GenerationNumber>,
+    sizes: CachedSizes,
+    progress: Progress,
+    cleaner: Arc<Cleaner>,
+}
+
+/// What a commit needs for itself.
+#[derive(Debug, Default)]
+struct Writer {
+    /// Set by the first failed commit, for good.
+    poisoned: bool,
+    /// The batches committed since the defragmentation last took them; `None` if there is none.
+    recorded: Option<Vec<Batch>>,
+    /// Room for rows on their way to LMDB.
+    scratch: Vec<u8>,
+}
+
+/// Sizes as of the last commit: asked for at every put, so not worth a transaction.
+#[derive(Debug, Default)]
+struct CachedSizes {
+    allocated_bytes: AtomicU64,
+    used_bytes: AtomicU64,
+}
+
+impl Lmdb {
+    /// Opens the store in `directory`, and creates it if nothing is there.
+    ///
+    /// What an interrupted rewrite left is removed. No row is read: see [`Lmdb::verify`].
+    ///
+    /// # Errors
+    /// [`Error::Backend`], naming the path: if the directory cannot be read or written, the store is of a version that
+    /// this one does not know, a file of it is missing or is no LMDB file, or the store is already open in this
+    /// process. Nothing is changed then.
+    pub fn open(directory: &Path, options: LmdbOptions) -> Result<Self, Error> {
+        let directory = Directory::open(directory)?;
+        let number = match directory.latest()? {
+            Some(number) => number,
+            None => create_first(&directory, &options)?,
+        };
+        directory.check(number)?;
+        let generation = Generation::open(&directory.path(number), &options)?;
+        directory.remove_leftovers(number)?;
+        let sizes = CachedSizes::default();
+        sizes.set(generation.sizes()?);
+        Ok(Self {
+            directory,
+            options,
+            current: RwLock::new(Arc::new(generation)),
+            writer: Mutex::default(),
+            number: Mutex::new(number),
+            sizes,
+            progress: Progress::default(),
+            cleaner: Arc::default(),
+        })
+    }
+
+    /// How far the running or the last defragmentation has come.
+    pub fn defrag_progress(&self) -> DefragProgress {
+        self.progress.get()
+    }
+
+    fn current(&self) -> Arc<Generation> {
+        Arc::clone(&self.current.read())
+    }
+}
+
+/// Creates an empty store as a rewrite creates a full one, so that a crash leaves either nothing or all of it.
+fn create_first(directory: &Directory, options: &LmdbOptions) -> Result<GenerationNumber, Error> {
+    let number = GenerationNumber::FIRST;
+    let path = directory.create_temporary(number)?;
+    Generation::create(&path, options)?.close()?;
+    directory.sync_temporary(number)?;
+    directory.install(number)?;
+    Ok(number)
+}
+
+impl Backend for Lmdb {
+    fn commit(&self, batch: &Batch) -> Result<(), Error> {
+        let mut writer = self.writer.lock();
+        writer
+            .commit(&self.current(), batch)
+            .map(|sizes| self.sizes.set(sizes))
+    }
+
+    fn snapshot(&self) -> Result<Box<dyn Snapshot>, Error> {
+        Ok(Box::new(LmdbSnapshot::new(self.current())?))
+    }
+
+    /// Costs two loads. While a commit or a swap runs, the two values may be from its two sides.
+    fn sizes(&self) -> Result<Sizes, Error> {
+        Ok(self.sizes.get())
+    }
+
+    fn defragment(&self) -> Result<(), Error> {
+        defrag::run(self)
+    }
+}
+
+impl Writer {
+    fn commit(&mut self, generation: &Generation, batch: &Batch) -> Result<Sizes, Error> {
+        if self.poisoned {
+            return Err(Error::Poisoned);
+        }
+        let result = self.write(generation, batch);
+        self.poisoned = result.is_err();
+        if let (Ok(_), Some(recorded)) = (&result, &mut self.recorded) {
+            recorded.push(batch.clone());
+        }
+        result
+    }
+
+    fn write(&mut self, generation: &Generation, batch: &Batch) -> Result<Sizes, Error> {
+        let mut txn = generation.write()?;
+        for op in &batch.ops {
+            generation.apply(&mut txn, op, Appends::Strict, &mut self.scratch)?;
+        }
+        generation.commit(txn)
+    }
+}
+
+impl CachedSizes {
+    fn get(&self) -> Sizes {
+        Sizes {
+            allocated_bytes: self.allocated_bytes.load(Ordering::Relaxed),
+            used_bytes: self.used_bytes.load(Ordering::Relaxed),
+        }
+    }
+
+    fn set(&self, sizes: Sizes) {
+        self.allocated_bytes
+            .store(sizes.allocated_bytes, Ordering::Relaxed);
+        self.used_bytes.store(sizes.used_bytes, Ordering::Relaxed);
+    }
+}
