@@ -1,0 +1,136 @@
+//! What goes into a core and what comes out.
+
+use crate::{
+    ConfChange, ConfState, DropReason, Entry, HardState, LogIndex, MemberId, PeerMessage, Proposal,
+    ProposalId, ReadFailure, ReadId, ReadyNumber, Term,
+};
+
+/// Everything that can happen to a member. The driver owns the sources, the core owns the meaning.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// One tick of raft's clock has passed.
+    Tick,
+    /// Campaign as soon as that is safe: for the only voter, which need not wait for a timeout.
+    Campaign,
+    /// A peer said something.
+    Peer(PeerMessage),
+    /// Messages to this peer are being lost.
+    Unreachable(MemberId),
+    /// This peer's connections closed. If it led, it is forgotten, so that votes are possible before its lease ends.
+    LeaderGone(MemberId),
+    /// Someone wants these in the log.
+    Propose(Vec<Proposal>),
+    /// Someone wants to know how far a linearizable read must have applied.
+    Read(ReadId),
+    /// Hand leadership to this member, if this one leads.
+    Transfer(MemberId),
+    /// The batch of this number and all before it are durable.
+    Persisted(ReadyNumber),
+    /// The state machine has applied everything up to here.
+    Applied(LogIndex),
+    /// The state machine's answer to [`Action::JudgeChange`].
+    ChangeJudged {
+        /// Index of the change.
+        index: LogIndex,
+        /// Whether it takes effect. The same on every member.
+        accepted: bool,
+    },
+    /// Nothing has happened for a while: what was not worth a write so far may be written now.
+    Idle,
+}
+
+/// Everything a member can ask for, in the order in which it must take effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Role, leader or term changed.
+    RoleChanged(SoftState),
+    /// May be lost, repeated or overtaken.
+    Send(Vec<PeerMessage>),
+    /// To be written; durable before [`Input::Persisted`] comes back.
+    Persist(Batch),
+    /// Committed entries, the same sequence on every member; all of them [`Normal`](crate::EntryKind::Normal).
+    Apply(Vec<Entry>),
+    /// A committed change of membership: the state machine says whether it takes effect, by [`Input::ChangeJudged`].
+    JudgeChange(CommittedChange),
+    /// The change is in force or was refused; to be stored together with the applied index.
+    ApplyChange(AppliedChange),
+    /// These reads may be answered once this index is applied.
+    ReadReady {
+        /// The reads of one round.
+        reads: Vec<ReadId>,
+        /// What must be applied first.
+        index: LogIndex,
+    },
+    /// These reads have to ask again.
+    ReadFailed {
+        /// The reads of one round.
+        reads: Vec<ReadId>,
+        /// Why.
+        reason: ReadFailure,
+    },
+    /// These proposals are not in the log and will never be.
+    Dropped {
+        /// Their names.
+        ids: Vec<ProposalId>,
+        /// Why.
+        reason: DropReason,
+    },
+}
+
+/// A batch for the log, written in the order of the batches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// What [`Input::Persisted`] calls it.
+    pub number: ReadyNumber,
+    /// Contiguous. An entry replaces one of its index and everything behind that.
+    pub entries: Vec<Entry>,
+    /// Set if it changed since it was last written; written behind the entries.
+    pub hard_state: Option<HardState>,
+    /// Whether the core waits for it. Only a commit index is ever written without.
+    pub sync: bool,
+}
+
+/// A committed change of membership.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommittedChange {
+    /// The entry's index.
+    pub index: LogIndex,
+    /// The entry's term.
+    pub term: Term,
+    /// What changes.
+    pub change: ConfChange,
+}
+
+/// A change of membership after its verdict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppliedChange {
+    /// What was committed.
+    pub committed: CommittedChange,
+    /// The membership in force from now on; `None` if the change was refused.
+    pub conf_state: Option<ConfState>,
+}
+
+/// What a member does at the moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Role {
+    /// Follows a leader, or waits for one.
+    #[default]
+    Follower,
+    /// Asks whether it would be elected.
+    PreCandidate,
+    /// Stands for election.
+    Candidate,
+    /// Leads.
+    Leader,
+}
+
+/// What is known about leadership, and forgotten in a crash.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SoftState {
+    /// This member's role.
+    pub role: Role,
+    /// The leader of `term`, or [`MemberId::NONE`].
+    pub leader: MemberId,
+    /// The current term.
+    pub term: Term,
+}

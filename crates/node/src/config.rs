@@ -1,0 +1,118 @@
+//! What a member must be told: its identity, its timing, its limits.
+
+use std::sync::Arc;
+
+use crate::{Error, MemberId};
+
+/// How grave a line of raft's own log is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// For following an election.
+    Info,
+    /// Something was refused.
+    Warning,
+    /// A person should look.
+    Error,
+}
+
+/// Receives raft's own log, one line at a time. Called on the thread that runs the core; must not block.
+pub type LogSink = Arc<dyn Fn(Severity, &str) + Send + Sync>;
+
+/// Configuration of one member.
+#[derive(Clone)]
+pub struct Config {
+    /// This member; not 0.
+    pub member: MemberId,
+    /// Ticks without a leader before an election; the real timeout is drawn from `[election_ticks, 2 * election_ticks)`.
+    pub election_ticks: u32,
+    /// Ticks between heartbeats; below `election_ticks`.
+    pub heartbeat_ticks: u32,
+    /// Whether a member asks whether it would win before it disturbs a leader.
+    pub pre_vote: bool,
+    /// Seed of the election timeouts. The same seed gives the same timeouts.
+    pub seed: u64,
+    /// Differs between any two starts of a member: old answers must not look like new ones.
+    pub boot_nonce: u64,
+    /// Ticks after which a read asks again.
+    pub read_retry_ticks: u32,
+    /// Bounds of queues and batches.
+    pub limits: Limits,
+    /// Where raft's own log goes; nowhere if `None`.
+    pub log: Option<LogSink>,
+}
+
+/// Bounds of queues and batches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of entries in one append message; one entry is always sent.
+    pub message_bytes_max: u64,
+    /// Append messages on their way to one peer.
+    pub inflight_messages_max: usize,
+    /// Bytes of payload that may wait for their commit.
+    pub uncommitted_bytes_max: u64,
+    /// Bytes of committed entries handed out at once.
+    pub apply_bytes_max: u64,
+    /// Bytes of payload proposed, and so written, at once; one proposal is always taken.
+    pub batch_bytes_max: u64,
+    /// Bytes of applied entries kept in memory for peers that lag.
+    pub log_bytes_max: u64,
+    /// The same while there is no peer.
+    pub log_bytes_max_alone: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            message_bytes_max: 1 << 20,
+            inflight_messages_max: 512,
+            uncommitted_bytes_max: 256 << 20,
+            apply_bytes_max: 4 << 20,
+            batch_bytes_max: 4 << 20,
+            log_bytes_max: 64 << 20,
+            log_bytes_max_alone: 1 << 20,
+        }
+    }
+}
+
+impl Config {
+    /// etcd's defaults: an election after ten heartbeats, one heartbeat per tick, pre-vote on.
+    #[must_use]
+    pub fn new(member: MemberId, seed: u64, boot_nonce: u64) -> Config {
+        Config {
+            member,
+            election_ticks: 10,
+            heartbeat_ticks: 1,
+            pre_vote: true,
+            seed,
+            boot_nonce,
+            read_retry_ticks: 5,
+            limits: Limits::default(),
+            log: None,
+        }
+    }
+
+    /// Translates, and checks what raft-rs would otherwise panic on or silently leave at an unfit default.
+    pub(crate) fn to_raft(&self, applied: u64) -> Result<raft::Config, Error> {
+        let config = raft::Config {
+            id: self.member.0,
+            election_tick: self.election_ticks as usize,
+            heartbeat_tick: self.heartbeat_ticks as usize,
+            applied,
+            max_size_per_msg: self.limits.message_bytes_max,
+            max_inflight_msgs: self.limits.inflight_messages_max,
+            check_quorum: true,
+            pre_vote: self.pre_vote,
+            read_only_option: raft::ReadOnlyOption::Safe,
+            max_uncommitted_size: self.limits.uncommitted_bytes_max,
+            max_committed_size_per_ready: self.limits.apply_bytes_max,
+            ..raft::Config::default()
+        };
+        config
+            .validate()
+            .map_err(|error| Error::Config(error.to_string()))?;
+        if self.limits.message_bytes_max == 0 || self.limits.apply_bytes_max == 0 {
+            return Err(Error::Config("limits must not be 0".to_owned()));
+        }
+        Ok(config)
+    }
+}

@@ -1,0 +1,221 @@
+//! The tail of the log in memory, where raft-rs reads it.
+//!
+//! Entries get here before raft-rs is told that they are handed out, and leave from the front once they are applied and
+//! over the byte budget. What lies before the first entry is known by index and term only.
+
+use std::collections::VecDeque;
+
+use raft::eraftpb::{ConfState, Entry, HardState, Snapshot};
+use raft::{GetEntriesContext, RaftState, Result, StorageError};
+
+/// Bookkeeping that an entry costs besides its payload.
+const ENTRY_OVERHEAD_BYTES: u64 = 128;
+
+/// The tail of the log.
+pub(super) struct MemLog {
+    /// Contiguous; the first one follows `before`.
+    entries: VecDeque<Entry>,
+    /// Index and term of the entry before the first one.
+    before: (u64, u64),
+    /// Cost of all `entries`.
+    bytes: u64,
+    /// What raft-rs starts with; not kept up to date.
+    start: RaftState,
+}
+
+impl MemLog {
+    /// `entries` must be contiguous and follow `before`; recovery has checked that.
+    pub(super) fn new(before: (u64, u64), entries: Vec<Entry>, start: RaftState) -> MemLog {
+        let bytes = entries.iter().map(cost).sum();
+        MemLog {
+            entries: entries.into(),
+            before,
+            bytes,
+            start,
+        }
+    }
+
+    /// Adds entries, dropping those they replace.
+    pub(super) fn append(&mut self, entries: &[Entry]) {
+        let Some(first) = entries.first() else { return };
+        assert!(
+            first.index > self.before.0 && first.index <= self.last() + 1,
+            "entries leave no gap"
+        );
+        while self.last() >= first.index {
+            let dropped = self.entries.pop_back().expect("last() is above `before`");
+            self.bytes -= cost(&dropped);
+        }
+        self.bytes += entries.iter().map(cost).sum::<u64>();
+        self.entries.extend(entries.iter().cloned());
+    }
+
+    /// Forgets entries from the front while they are applied and all together cost more than `bytes_max`.
+    pub(super) fn trim(&mut self, applied: u64, bytes_max: u64) {
+        while self.bytes > bytes_max && self.before.0 < applied {
+            let Some(entry) = self.entries.pop_front() else {
+                return;
+            };
+            self.bytes -= cost(&entry);
+            self.before = (entry.index, entry.term);
+        }
+    }
+
+    /// Forgets the first entry, which makes its term the one known before the log.
+    pub(super) fn forget_first(&mut self) {
+        if let Some(entry) = self.entries.pop_front() {
+            self.bytes -= cost(&entry);
+            self.before = (entry.index, entry.term);
+        }
+    }
+
+    /// Cost of all entries here.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    fn last(&self) -> u64 {
+        self.entries
+            .back()
+            .map_or(self.before.0, |entry| entry.index)
+    }
+
+    fn position(&self, index: u64) -> usize {
+        usize::try_from(index - self.before.0 - 1).expect("entries are in memory")
+    }
+}
+
+fn cost(entry: &Entry) -> u64 {
+    entry.data.len() as u64 + ENTRY_OVERHEAD_BYTES
+}
+
+impl raft::Storage for MemLog {
+    fn initial_state(&self) -> Result<RaftState> {
+        Ok(self.start.clone())
+    }
+
+    fn entries(
+        &self,
+        low: u64,
+        high: u64,
+        max_size: impl Into<Option<u64>>,
+        _context: GetEntriesContext,
+    ) -> Result<Vec<Entry>> {
+        if low <= self.before.0 {
+            return Err(StorageError::Compacted.into());
+        }
+        if high > self.last() + 1 {
+            return Err(StorageError::Unavailable.into());
+        }
+        let wanted = self.entries.range(self.position(low)..self.position(high));
+        let bytes_max = max_size.into().unwrap_or(u64::MAX);
+        let mut bytes = 0;
+        let fits = |entry: &&Entry| {
+            let first = bytes == 0;
+            bytes += cost(entry);
+            first || bytes <= bytes_max
+        };
+        Ok(wanted.take_while(fits).cloned().collect())
+    }
+
+    fn term(&self, index: u64) -> Result<u64> {
+        if index == self.before.0 {
+            return Ok(self.before.1);
+        }
+        if index < self.before.0 {
+            return Err(StorageError::Compacted.into());
+        }
+        let entry = self.entries.get(self.position(index));
+        entry
+            .map(|entry| entry.term)
+            .ok_or_else(|| StorageError::Unavailable.into())
+    }
+
+    fn first_index(&self) -> Result<u64> {
+        Ok(self.before.0 + 1)
+    }
+
+    fn last_index(&self) -> Result<u64> {
+        Ok(self.last())
+    }
+
+    /// State transfer is not the log's business: raft-rs asks again at the peer's next heartbeat.
+    fn snapshot(&self, _request_index: u64, _to: u64) -> Result<Snapshot> {
+        Err(StorageError::SnapshotTemporarilyUnavailable.into())
+    }
+}
+
+/// The state that raft-rs starts with.
+pub(super) fn start_state(hard_state: HardState, conf_state: ConfState) -> RaftState {
+    RaftState::new(hard_state, conf_state)
+}
+
+#[cfg(test)]
+mod tests {
+    use raft::Storage as _;
+
+    use super::*;
+
+    fn entry(index: u64, term: u64) -> Entry {
+        Entry {
+            index,
+            term,
+            data: vec![0; 72].into(),
+            ..Entry::default()
+        }
+    }
+
+    fn log(before: (u64, u64), count: u64) -> MemLog {
+        let entries = (1..=count).map(|n| entry(before.0 + n, 3)).collect();
+        MemLog::new(before, entries, RaftState::default())
+    }
+
+    fn indexes(log: &MemLog, low: u64, high: u64, max: u64) -> Vec<u64> {
+        let entries = log
+            .entries(low, high, max, GetEntriesContext::empty(false))
+            .unwrap();
+        entries.iter().map(|entry| entry.index).collect()
+    }
+
+    #[test]
+    fn returns_at_least_one_entry() {
+        let log = log((4, 2), 5);
+        assert_eq!(indexes(&log, 5, 10, 0), [5]);
+        assert_eq!(indexes(&log, 6, 9, 450), [6, 7]);
+        assert_eq!(indexes(&log, 6, 9, u64::MAX), [6, 7, 8]);
+        assert!(
+            log.entries(4, 6, None, GetEntriesContext::empty(false))
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn replaces_the_tail() {
+        let mut log = log((4, 2), 5);
+        log.append(&[entry(7, 4)]);
+        assert_eq!(log.last_index().unwrap(), 7);
+        assert_eq!(log.term(6).unwrap(), 3);
+        assert_eq!(log.term(7).unwrap(), 4);
+        assert_eq!(log.bytes(), 3 * 200);
+    }
+
+    #[test]
+    fn keeps_what_is_not_applied() {
+        let mut log = log((0, 0), 5);
+        log.trim(3, 0);
+        assert_eq!(log.first_index().unwrap(), 4);
+        assert_eq!(log.term(3).unwrap(), 3);
+        assert!(log.term(2).is_err());
+        log.trim(5, 200);
+        assert_eq!(log.first_index().unwrap(), 5);
+        log.trim(5, 0);
+        assert_eq!(
+            (
+                log.first_index().unwrap(),
+                log.last_index().unwrap(),
+                log.bytes()
+            ),
+            (6, 5, 0)
+        );
+    }
+}
