@@ -33,13 +33,19 @@ impl Cleaner {
                 .spawn(clean),
         );
     }
+
+    /// Returns when everything asked for so far is gone.
+    pub(super) fn wait(&self) {
+        let threads = std::mem::take(&mut *self.threads.lock());
+        for thread in threads {
+            // A panic there has been reported by its thread.
+            let _ = thread.join();
+        }
+    }
 }
 
 impl Drop for Cleaner {
     fn drop(&mut self) {
-        for thread in self.threads.get_mut().drain(..) {
-            // A panic there has been reported by its thread.
-            let _ = thread.join();
-        }
+        self.wait();
     }
 }

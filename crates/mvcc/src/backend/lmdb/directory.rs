@@ -126,6 +126,10 @@ impl Directory {
     pub(super) fn create_temporary(&self, number: GenerationNumber) -> Result<PathBuf, Error> {
         let path = self.temporary_path(number);
         let create = || {
+            // Found out after the copy, it could not be told from a rename that half happened.
+            if fs::exists(self.path(number))? {
+                return Err(io::ErrorKind::AlreadyExists.into());
+            }
             remove(&path)?;
             DirBuilder::new().mode(0o700).create(&path)?;
             let mut file = File::create_new(path.join(FORMAT_FILE))?;
@@ -191,9 +195,13 @@ impl Directory {
     }
 }
 
-/// Removes a generation's directory; one that is already gone is fine.
+/// Removes a generation's directory, or whatever has its name; one that is already gone is fine.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(path) {
+    let removed = match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => fs::remove_file(path),
+        result => result,
+    };
+    match removed {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
