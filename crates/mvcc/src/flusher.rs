@@ -1,0 +1,312 @@
+//! Writing to the backend: applied rows, small rows, and the deletes of compactions, as steps of one thread.
+
+mod deletes;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError};
+use std::time::Duration;
+
+use crate::backend::{Batch, Op};
+use crate::key_space::Options;
+use crate::link::{Flushed, SmallRow, ToFlusher};
+use crate::meta::{CONSISTENT_INDEX, FINISHED_COMPACTION, TERM, compaction_row, number_row};
+use crate::view::{Shared, View};
+use crate::{Bucket, Error};
+use deletes::Deletes;
+
+/// Writes what is applied to the backend. Exactly one owner: the thread that commits.
+///
+/// Has no thread of its own. A driver calls [`Flusher::wait`], then [`Flusher::flush`] when one is due or some time has
+/// passed, and [`Flusher::delete_step`] while it has work. After any error the member must stop.
+#[derive(Debug)]
+pub struct Flusher {
+    shared: Arc<Shared>,
+    inbox: Receiver<ToFlusher>,
+    outbox: Sender<Flushed>,
+    /// Small rows that have arrived and are not written, by the number of their view.
+    staged: VecDeque<(u64, Vec<SmallRow>)>,
+    deletes: Deletes,
+    /// Rows up to this main revision are written.
+    revision: i64,
+    /// The view with this number is written.
+    batch: u64,
+    wanted: bool,
+    poisoned: bool,
+    delete_rows_max: usize,
+}
+
+/// What a flush or a step of deletes achieved.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Main revisions up to this one are durable.
+    pub revision: i64,
+    /// The log up to this index is durable in the backend.
+    pub applied_index: u64,
+    /// Rows and small rows written.
+    pub rows_written: usize,
+    /// Superseded rows deleted.
+    pub rows_deleted: usize,
+    /// The compaction that was finished by this step.
+    pub compaction_finished: Option<i64>,
+}
+
+/// Why [`Flusher::wait`] returned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wake {
+    /// Enough has come together, or somebody waits: flush now.
+    FlushDue,
+    /// Superseded rows wait to be deleted.
+    DeletesDue,
+    /// Nothing is due, but time has passed.
+    Timeout,
+    /// The key space is gone. A last flush writes what it has published.
+    Closed,
+}
+
+impl Flusher {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        inbox: Receiver<ToFlusher>,
+        outbox: Sender<Flushed>,
+        revision: i64,
+        options: Options,
+    ) -> Self {
+        Self {
+            shared,
+            inbox,
+            outbox,
+            staged: VecDeque::new(),
+            deletes: Deletes::default(),
+            revision,
+            batch: 0,
+            wanted: false,
+            poisoned: false,
+            delete_rows_max: options.delete_rows_max.max(1),
+        }
+    }
+
+    /// Blocks until something is due, or for `timeout`.
+    pub fn wait(&mut self, timeout: Duration) -> Wake {
+        self.receive();
+        if self.due().is_none() {
+            match self.inbox.recv_timeout(timeout) {
+                Ok(message) => self.take(message),
+                Err(RecvTimeoutError::Timeout) => return Wake::Timeout,
+                Err(RecvTimeoutError::Disconnected) => return Wake::Closed,
+            }
+            self.receive();
+        }
+        // Rows that are merely staged wait for a flush that is due for another reason.
+        self.due().unwrap_or(Wake::Timeout)
+    }
+
+    fn due(&self) -> Option<Wake> {
+        if self.wanted {
+            Some(Wake::FlushDue)
+        } else {
+            self.deletes.has_work().then_some(Wake::DeletesDue)
+        }
+    }
+
+    /// Makes the newest view durable: one commit with all its rows, small rows, applied index and term.
+    ///
+    /// Deletes that wait ride along, as far as one step of them goes.
+    ///
+    /// # Errors
+    /// Those of the backend, after which every call answers [`Error::Poisoned`].
+    pub fn flush(&mut self) -> Result<Progress, Error> {
+        self.receive();
+        let view = self.shared.current.load_full();
+        let mut ops = Vec::new();
+        let mut bytes = 0;
+        if view.batch > self.batch {
+            bytes = self.add_rows(&view, &mut ops) + self.add_small_rows(&view, &mut ops);
+        }
+        let rows_written = ops.len();
+        let deleted = self.add_deletes(&mut ops);
+        if view.batch > self.batch {
+            self.add_applied(&view, &mut ops);
+        }
+        self.commit(ops)?;
+
+        self.batch = view.batch;
+        self.revision = view.revision;
+        self.wanted = false;
+        self.shared
+            .flushed_index
+            .store(view.applied_index, Ordering::Release);
+        self.shared
+            .unflushed_bytes
+            .fetch_sub(bytes, Ordering::Relaxed);
+        // Nobody listens any more at a last flush.
+        let _owner_gone = self.outbox.send(Flushed {
+            revision: self.revision,
+            batch: self.batch,
+        });
+        Ok(Progress {
+            rows_written,
+            ..self.progress(deleted)
+        })
+    }
+
+    /// Deletes a bounded number of superseded rows, in one commit; does nothing if none are left.
+    ///
+    /// # Errors
+    /// Those of the backend, after which every call answers [`Error::Poisoned`].
+    pub fn delete_step(&mut self) -> Result<Progress, Error> {
+        self.receive();
+        let mut ops = Vec::new();
+        let deleted = self.add_deletes(&mut ops);
+        self.commit(ops)?;
+        Ok(self.progress(deleted))
+    }
+
+    /// Whether superseded rows wait to be deleted.
+    pub fn has_deletes(&mut self) -> bool {
+        self.receive();
+        self.deletes.has_work()
+    }
+
+    /// Adds the rows since the last flush and returns their bytes.
+    fn add_rows(&self, view: &View, ops: &mut Vec<Op>) -> usize {
+        let mut bytes = 0;
+        view.overlay
+            .visit(self.revision + 1, view.revision, |key, encoded| {
+                bytes += encoded.len();
+                ops.push(Op::Append {
+                    bucket: Bucket::Key,
+                    key: key.encode(),
+                    value: encoded.clone(),
+                });
+            });
+        bytes
+    }
+
+    /// Adds the small rows of views up to this one, each row once, and returns the bytes of all.
+    fn add_small_rows(&mut self, view: &View, ops: &mut Vec<Op>) -> usize {
+        let mut newest = BTreeMap::new();
+        let mut bytes = 0;
+        while self
+            .staged
+            .front()
+            .is_some_and(|(batch, _)| *batch <= view.batch)
+        {
+            let (_, rows) = self.staged.pop_front().expect("looked at just now");
+            for row in rows {
+                bytes += row.bytes();
+                newest.insert((row.bucket, row.key), row.value);
+            }
+        }
+        ops.extend(
+            newest
+                .into_iter()
+                .map(|((bucket, key), value)| match value {
+                    Some(value) => Op::Put { bucket, key, value },
+                    None => Op::Delete { bucket, key },
+                }),
+        );
+        bytes
+    }
+
+    fn add_applied(&self, view: &View, ops: &mut Vec<Op>) {
+        for (key, number) in [
+            (CONSISTENT_INDEX, view.applied_index),
+            (TERM, view.applied_term),
+        ] {
+            ops.push(put_meta(key, number_row(number)));
+        }
+    }
+
+    /// Adds the next deletes, and the mark of the compaction that they finish.
+    fn add_deletes(&mut self, ops: &mut Vec<Op>) -> Deleted {
+        let before = ops.len();
+        let Some(step) = self.deletes.next(self.delete_rows_max) else {
+            return Deleted::default();
+        };
+        // Readers must know before the rows are gone.
+        self.shared
+            .deleting
+            .fetch_max(step.compacted, Ordering::SeqCst);
+        ops.extend(step.keys.iter().map(|key| Op::Delete {
+            bucket: Bucket::Key,
+            key: key.encode(),
+        }));
+        let rows = ops.len() - before;
+        let finished = step.last.then_some(step.compacted);
+        if let Some(revision) = finished {
+            ops.push(put_meta(FINISHED_COMPACTION, compaction_row(revision)));
+        }
+        Deleted { rows, finished }
+    }
+
+    fn commit(&mut self, ops: Vec<Op>) -> Result<(), Error> {
+        if self.poisoned {
+            return Err(Error::Poisoned);
+        }
+        if ops.is_empty() {
+            return Ok(());
+        }
+        let result = self.shared.backend.commit(&Batch { ops });
+        self.poisoned = result.is_err();
+        self.shared.commits.fetch_add(1, Ordering::Release);
+        result
+    }
+
+    fn progress(&self, deleted: Deleted) -> Progress {
+        self.shared
+            .deletes_pending
+            .fetch_sub(deleted.rows, Ordering::Relaxed);
+        if let Some(revision) = deleted.finished {
+            self.shared
+                .compaction_finished
+                .store(revision, Ordering::Release);
+        }
+        Progress {
+            revision: self.revision,
+            applied_index: self.shared.flushed_index.load(Ordering::Relaxed),
+            rows_written: 0,
+            rows_deleted: deleted.rows,
+            compaction_finished: deleted.finished,
+        }
+    }
+
+    /// Takes in all messages that are there. Those of a view are there once the view is.
+    fn receive(&mut self) {
+        loop {
+            match self.inbox.try_recv() {
+                Ok(message) => self.take(message),
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn take(&mut self, message: ToFlusher) {
+        match message {
+            ToFlusher::Staged { batch, rows } => self.staged.push_back((batch, rows)),
+            ToFlusher::Dropped {
+                compacted,
+                keys,
+                last,
+            } => {
+                self.deletes.add(compacted, keys, last);
+            }
+            ToFlusher::FlushWanted => self.wanted = true,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Deleted {
+    rows: usize,
+    finished: Option<i64>,
+}
+
+fn put_meta(key: &[u8], value: bytes::Bytes) -> Op {
+    Op::Put {
+        bucket: Bucket::Meta,
+        key: key.to_vec(),
+        value,
+    }
+}

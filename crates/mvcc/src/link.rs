@@ -1,0 +1,43 @@
+//! What the owner of the key space and the flusher tell each other.
+
+use bytes::Bytes;
+
+use crate::RecordKey;
+use crate::backend::Bucket;
+
+/// A changed row of a small bucket; `None` deletes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SmallRow {
+    pub(crate) bucket: Bucket,
+    pub(crate) key: Vec<u8>,
+    pub(crate) value: Option<Bytes>,
+}
+
+impl SmallRow {
+    /// Roughly the memory that the row takes until it is flushed.
+    pub(crate) fn bytes(&self) -> usize {
+        self.key.len() + self.value.as_ref().map_or(0, Bytes::len)
+    }
+}
+
+/// From the owner to the flusher.
+#[derive(Debug)]
+pub(crate) enum ToFlusher {
+    /// Small rows that belong to the view with this batch number. Sent before that view is published.
+    Staged { batch: u64, rows: Vec<SmallRow> },
+    /// Rows that a compaction has dropped from the index. Of one key, older ones never come after newer ones.
+    Dropped {
+        compacted: i64,
+        keys: Vec<RecordKey>,
+        last: bool,
+    },
+    /// A flush is due.
+    FlushWanted,
+}
+
+/// From the flusher to the owner: the view with this batch number is durable.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Flushed {
+    pub(crate) revision: i64,
+    pub(crate) batch: u64,
+}
