@@ -18,11 +18,16 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! Feature `sim` adds the `sim` module: a stepped clock and a disk with separate volatile and
+//! durable images.
 
 mod clock;
 mod disk;
 mod real_clock;
 mod real_disk;
+#[cfg(feature = "sim")]
+pub mod sim;
 
 pub use clock::Clock;
 pub use disk::{Disk, DiskFile, OpenMode, is_out_of_space};
