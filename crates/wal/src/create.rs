@@ -9,18 +9,19 @@ use crate::error::io_error;
 use crate::{Error, SegmentSeq};
 
 /// Creates a directory and all that is missing above it, durably.
+///
+/// One that is there may have been created by a process that died before it made the name durable, so
+/// every directory above is synced.
 pub(crate) fn create_dir(disk: &dyn Disk, dir: &Path, no_fsync: bool) -> Result<(), Error> {
-    let missing: Vec<_> = dir
-        .ancestors()
-        .take_while(|dir| !exists(disk, dir))
-        .collect();
     disk.create_dir_all(dir).map_err(io_error("create", dir))?;
     if no_fsync {
         return Ok(());
     }
-    for created in missing.into_iter().rev() {
-        let parent = named(created.parent().unwrap_or(created));
-        disk.sync_dir(parent).map_err(io_error("sync", parent))?;
+    for above in dir.ancestors().skip(1).map(named) {
+        match disk.sync_dir(above) {
+            Err(error) if is_not_ours(&error) => break,
+            other => other.map_err(io_error("sync", above))?,
+        }
     }
     Ok(())
 }
@@ -40,8 +41,13 @@ pub(crate) fn publish(
     Ok(path)
 }
 
-fn exists(disk: &dyn Disk, dir: &Path) -> bool {
-    !matches!(disk.list(named(dir)), Err(error) if error.kind() == io::ErrorKind::NotFound)
+/// Whether a directory is one that a process like this cannot have changed.
+fn is_not_ours(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
+    matches!(
+        error.kind(),
+        InvalidInput | PermissionDenied | ReadOnlyFilesystem | Unsupported
+    )
 }
 
 /// The parent of a relative path of one component is spelled as nothing.

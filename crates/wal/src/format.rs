@@ -34,7 +34,8 @@
 //!
 //! A prepared segment has zeros here. The first batch of a segment holds what the caller wants each
 //! segment to start with. A header is written only after all earlier segments were synced, so a
-//! segment that has a successor is complete.
+//! segment that has a successor is complete. A header without a good first batch behind it counts
+//! as none.
 //!
 //! # Batch
 //!

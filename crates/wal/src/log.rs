@@ -248,7 +248,8 @@ impl Wal {
         self.tail.marker_pending
     }
 
-    /// Gives up all segments below `low`, but never the current one.
+    /// Gives up all segments below `low`, but never the current one, nor the one before while nothing
+    /// in the current one is durable.
     ///
     /// # Errors
     /// [`Error::Io`] poisons; with a helper thread it comes with a later call.
@@ -256,7 +257,8 @@ impl Wal {
     pub fn purge(&mut self, low: SegmentSeq) -> Result<(), Error> {
         self.check()?;
         let below = self.segments.iter().take_while(|&&seq| seq < low).count();
-        let count = below.min(self.segments.len() - 1);
+        let kept = if self.left.is_some() { 2 } else { 1 };
+        let count = below.min(self.segments.len().saturating_sub(kept));
         let purged: Vec<_> = self.segments.drain(..count).collect();
         if !purged.is_empty() {
             self.spare.ask(Chore::Dispose(purged));

@@ -143,7 +143,7 @@ impl<'a> Reader<'a> {
                 self.check_header(&header, seq)?;
                 self.read_batches(header, image)
             }
-            Err(HeaderFault::Invalid) => self.pass_over(&image),
+            Err(HeaderFault::Invalid) => self.pass_over(&image, false),
             Err(HeaderFault::Version(found)) => Err(Error::Version {
                 segment: seq,
                 found,
@@ -152,19 +152,26 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Accepts a segment without a header, if it can be one that was never synced.
-    fn pass_over(&mut self, image: &Image) -> Result<(), Error> {
-        let damaged = match &self.last {
-            None => true,
-            Some((end, _)) => {
-                let was_next = self.unused.is_empty()
-                    && (end.marker.is_some_and(|(marker, _)| marker.succeeded)
-                        || image.behind(0, end.chain, end.batch + 1).synced);
-                was_next || image.marker(end.header.identity).is_some()
-            }
+    /// Accepts a segment without a header, or with nothing good behind it, if it can be one that was
+    /// never synced.
+    fn pass_over(&mut self, image: &Image, has_header: bool) -> Result<(), Error> {
+        let offset = if has_header { DATA_OFFSET } else { 0 };
+        let Some((end, _)) = &self.last else {
+            return Err(corrupt(image.seq, offset));
         };
-        if damaged {
-            return Err(corrupt(image.seq, 0));
+        let is_next = self.unused.is_empty();
+        let behind = image.behind(0, end.chain, end.batch + 1);
+        let succeeded = end.marker.is_some_and(|(marker, _)| marker.succeeded);
+        let proven = image.marker(end.header.identity).is_some();
+        if proven || is_next && (succeeded || behind.synced) {
+            return Err(corrupt(image.seq, offset));
+        }
+        if has_header || behind.begun {
+            self.torn = Some(TornTail {
+                segment: image.seq,
+                offset: 0,
+                bytes: image.data_end(),
+            });
         }
         self.unused.push(image.seq);
         Ok(())
@@ -231,6 +238,10 @@ impl<'a> Reader<'a> {
                 return Err(corrupt(header.seq, end.offset));
             }
             (end.offset, end.batch, end.chain) = (stop, batch.batch, batch.chain);
+        }
+        // Only a new log may be empty. Any other segment starts with what the caller wants there.
+        if end.offset == DATA_OFFSET && header.seq != SegmentSeq::FIRST {
+            return self.pass_over(&image, true);
         }
         self.used.push(header.seq);
         self.last = Some((end, image));

@@ -86,10 +86,19 @@ impl FileImage {
         self.bytes.clone_from(&self.durable);
     }
 
-    /// Damages one bit in both images.
+    /// Damages one bit wherever it is.
     pub(super) fn flip(&mut self, offset: usize, bit: u8) {
-        for image in [&mut self.bytes, &mut self.durable] {
-            image[offset] ^= 1 << bit;
+        self.bytes[offset] ^= 1 << bit;
+        if let Some(byte) = self.durable.get_mut(offset) {
+            *byte ^= 1 << bit;
+        }
+        for state in self
+            .dirty
+            .get_mut(&(offset / SECTOR_BYTES))
+            .into_iter()
+            .flatten()
+        {
+            state[offset % SECTOR_BYTES] ^= 1 << bit;
         }
     }
 

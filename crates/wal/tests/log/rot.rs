@@ -1,0 +1,222 @@
+//! Every single damaged bit is harmless or reported, and a cut anywhere is too.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use ferrod_env::sim::SimDisk;
+use ferrod_wal::{Error, SegmentSeq};
+
+use crate::model::{Caller, Promises, options, path_of, read};
+
+const PAGE: usize = 4096;
+
+/// Two used segments and a prepared third, idle: every batch is provable.
+fn idle_log() -> (Arc<SimDisk>, Promises) {
+    let disk = SimDisk::new(1);
+    let mut caller = Caller::create(&disk, Promises::default()).unwrap();
+    while caller.wal.current_segment() < SegmentSeq(2) {
+        caller.append(1, 150).unwrap();
+        caller.append(2, 100).unwrap();
+        caller.sync().unwrap();
+    }
+    caller.append(1, 100).unwrap();
+    caller.sync().unwrap();
+    assert!(caller.wal.sync_idle().unwrap());
+    assert!(!caller.wal.sync_idle().unwrap(), "only once");
+    (disk, caller.promises())
+}
+
+/// Where a segment holds something: its header, its markers, its batches and a little beyond.
+fn interesting(bytes: &[u8]) -> Vec<Range<usize>> {
+    let end = bytes
+        .iter()
+        .rposition(|&byte| byte != 0)
+        .map_or(0, |at| at + 1);
+    let end = (end + 8).clamp(3 * PAGE + 8, bytes.len());
+    vec![
+        0..72,
+        PAGE..PAGE + 40,
+        2 * PAGE..2 * PAGE + 40,
+        3 * PAGE..end,
+    ]
+}
+
+/// Reads a damaged log: either all of it is there, or the right file is named.
+fn judge(disk: &SimDisk, segment: u64, promised: usize) -> bool {
+    match read(disk) {
+        Ok(range) => {
+            assert_eq!(range, 0..promised);
+            true
+        }
+        Err(Error::Corrupt { segment: named, .. }) => {
+            assert_eq!(named, SegmentSeq(segment));
+            false
+        }
+        Err(other) => panic!("{other}"),
+    }
+}
+
+/// covers: D-02, D-03, D-04
+#[test]
+fn every_flipped_bit_is_harmless_or_reported() {
+    let (disk, promises) = idle_log();
+    let promised = promises.synced();
+    for segment in 1..=3 {
+        let path = path_of(segment);
+        let bytes = disk.contents(&path);
+        let (mut harmless, mut reported) = (0, 0);
+        for at in interesting(&bytes).into_iter().flatten() {
+            for bit in 0..8 {
+                disk.flip_bit(&path, at as u64, bit);
+                match judge(&disk, segment, promised) {
+                    true => harmless += 1,
+                    false => reported += 1,
+                }
+                disk.flip_bit(&path, at as u64, bit);
+            }
+        }
+        let used = segment < 3;
+        assert_eq!(
+            reported > harmless,
+            used,
+            "{reported} reported, {harmless} harmless"
+        );
+    }
+}
+
+/// In batches and the segment header no bit is harmless.
+///
+/// covers: D-02, D-03, D-04
+#[test]
+fn no_flipped_bit_of_a_batch_is_harmless() {
+    let (disk, promises) = idle_log();
+    for segment in 1..=2 {
+        let path = path_of(segment);
+        let bytes = disk.contents(&path);
+        let end = bytes.iter().rposition(|&byte| byte != 0).unwrap() + 1;
+        // The last byte of a record may be zero, but those of this log are not.
+        for at in (0..64).chain(3 * PAGE..end) {
+            let bit = (at % 8) as u8;
+            disk.flip_bit(&path, at as u64, bit);
+            assert!(
+                !judge(&disk, segment, promises.synced()),
+                "segment {segment} byte {at}"
+            );
+            disk.flip_bit(&path, at as u64, bit);
+        }
+    }
+}
+
+/// Damage that was repaired by nobody must be reported by opening as well, which leaves it alone.
+///
+/// covers: D-02
+#[test]
+fn opening_a_damaged_log_changes_nothing() {
+    let (disk, promises) = idle_log();
+    for (segment, at) in [
+        (1, 10),
+        (1, 3 * PAGE + 60),
+        (2, 3 * PAGE + 4),
+        (2, 3 * PAGE + 300),
+    ] {
+        let disk = disk.fork();
+        disk.flip_bit(&path_of(segment), at as u64, 1);
+        let before: Vec<_> = disk
+            .files()
+            .iter()
+            .map(|path| disk.contents(path))
+            .collect();
+        let error = Caller::open(&disk, promises.clone()).err().unwrap();
+        assert!(matches!(error, Error::Corrupt { .. }), "{error}");
+        let after: Vec<_> = disk
+            .files()
+            .iter()
+            .map(|path| disk.contents(path))
+            .collect();
+        assert_eq!(before, after);
+    }
+}
+
+/// A length that reads as zero, or as beyond the end, is damage and not a torn tail.
+///
+/// covers: D-03
+#[test]
+fn a_damaged_length_is_damage() {
+    let (disk, promises) = idle_log();
+    for segment in [1, 2] {
+        for (byte, bit) in (0..4).flat_map(|byte| (0..8).map(move |bit| (byte, bit))) {
+            let disk = disk.fork();
+            disk.flip_bit(&path_of(segment), 3 * PAGE as u64 + 4 + byte, bit);
+            assert!(!judge(&disk, segment, promises.synced()));
+        }
+    }
+}
+
+/// A sector of zeros in the middle is never the end of the log.
+///
+/// covers: P-08, D-02, D-03, D-16
+#[test]
+fn a_sector_that_reads_as_zeros_is_damage() {
+    let (disk, promises) = idle_log();
+    for segment in [1, 2] {
+        let bytes = disk.contents(&path_of(segment));
+        let end = bytes.iter().rposition(|&byte| byte != 0).unwrap();
+        for sector in 3 * PAGE / 512..=end / 512 {
+            let disk = disk.fork();
+            for at in sector * 512..bytes.len().min((sector + 1) * 512) {
+                (0..8)
+                    .filter(|bit| bytes[at] >> bit & 1 == 1)
+                    .for_each(|bit| {
+                        disk.flip_bit(&path_of(segment), at as u64, bit);
+                    });
+            }
+            assert!(!judge(&disk, segment, promises.synced()), "sector {sector}");
+        }
+    }
+}
+
+/// A log cut behind its last batch reads whole, a log cut before is reported.
+///
+/// covers: D-01, D-02
+#[test]
+fn a_cut_anywhere_loses_nothing_silently() {
+    let (disk, promises) = idle_log();
+    for segment in 1..=3 {
+        let bytes = disk.contents(&path_of(segment));
+        let end = bytes
+            .iter()
+            .rposition(|&byte| byte != 0)
+            .map_or(0, |at| at + 1);
+        for len in (0..=options().segment_bytes as usize).step_by(13) {
+            let disk = disk.fork();
+            disk.truncate(&path_of(segment), len as u64);
+            let whole = judge(&disk, segment, promises.synced());
+            // A cut that takes the markers along takes all batches along too, and is seen by that;
+            // of the first segment by the second, of the second by the first's last marker.
+            assert_eq!(whole, len >= end, "segment {segment} cut at {len}");
+        }
+    }
+}
+
+/// After a process died between a sync and the marker's own sync, opening makes the proof good.
+///
+/// covers: D-04
+#[test]
+fn the_last_batch_is_provable_after_any_opening() {
+    let disk = SimDisk::new(1);
+    let mut caller = Caller::create(&disk, Promises::default()).unwrap();
+    caller.append(2, 100).unwrap();
+    let promises = caller.promises();
+    drop(caller);
+    disk.restart(ferrod_env::sim::Loss::Process);
+    let promises = Caller::open(&disk, promises).unwrap().promises();
+    assert_eq!(promises.synced(), 2);
+    disk.restart(ferrod_env::sim::Loss::Drop);
+    let end = disk
+        .contents(&path_of(1))
+        .iter()
+        .rposition(|&byte| byte != 0)
+        .unwrap();
+    disk.flip_bit(&path_of(1), end as u64, 0);
+    assert!(!judge(&disk, 1, 2));
+}
