@@ -48,6 +48,8 @@ mod query;
 mod reader;
 mod revision;
 mod row;
+#[cfg(test)]
+mod tests;
 mod view;
 mod write_txn;
 

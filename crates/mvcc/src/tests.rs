@@ -1,0 +1,7 @@
+//! Tests of the key space as a whole, at its public boundary.
+
+mod measure;
+mod model;
+mod property;
+mod text;
+mod threads;

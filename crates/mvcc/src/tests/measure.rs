@@ -1,0 +1,1 @@
+//! Speeds, printed: `cargo test --release -p ferrod-mvcc measure -- --ignored --nocapture`.
