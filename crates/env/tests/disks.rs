@@ -1,4 +1,5 @@
 //! What both disks do, and what only the simulated one can do: lose things.
+#![expect(clippy::unwrap_used, reason = "a test may end where it stands")]
 
 use std::io::ErrorKind;
 use std::path::Path;
