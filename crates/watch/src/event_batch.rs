@@ -38,3 +38,9 @@ impl EventBatch {
         self.bytes
     }
 }
+
+/// What threads share.
+const _: fn() = || {
+    fn shared_between_threads<T: Send + Sync>() {}
+    shared_between_threads::<EventBatch>();
+};

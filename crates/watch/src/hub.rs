@@ -192,13 +192,6 @@ impl Hub {
             .is_some_and(|stream| stream.answers() < limit)
     }
 
-    /// Whether the client of this stream is slow: there is more for it than its queue holds.
-    pub fn is_slow(&self, stream: StreamId) -> bool {
-        self.streams
-            .get(stream)
-            .is_some_and(|stream| !stream.set_aside.is_empty())
-    }
-
     /// Counts. Costs a look at every stream and watcher.
     pub fn stats(&self) -> Stats {
         Stats {

@@ -179,8 +179,8 @@ impl World {
                 self.hub.on_compaction(self.store.compacted);
             }
             Op::Install(ahead) => {
-                for n in 0..ahead {
-                    self.store.apply(&[(KEYS[n], Some("installed"))]);
+                for key in KEYS.iter().take(ahead) {
+                    self.store.apply(&[(key, Some("installed"))]);
                 }
                 self.hub
                     .on_install(self.store.revision(), self.store.compacted);
