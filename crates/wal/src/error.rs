@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use ferrod_env::is_out_of_space;
+
 use crate::{Identity, SegmentSeq};
 
 /// Why the log could not be opened, read or extended.
@@ -98,6 +100,16 @@ pub enum Error {
     /// An earlier write or sync failed, so nothing is known about the tail.
     #[error("log is poisoned by an earlier error")]
     Poisoned,
+}
+
+impl Error {
+    /// Calls a full disk by its name.
+    pub(crate) fn or_no_space(self, segment: SegmentSeq) -> Self {
+        match self {
+            Self::Io { source, .. } if is_out_of_space(&source) => Self::NoSpace { segment },
+            other => other,
+        }
+    }
 }
 
 /// Makes an [`Error::Io`] of what the disk answered; used as `.map_err(io_error("sync", &path))`.

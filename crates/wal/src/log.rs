@@ -1,20 +1,18 @@
-//! The log: appends, syncs, rolls from segment to segment.
+//! The log: appends and syncs. How it begins and how it rolls is in the modules below.
+
+mod open;
+mod roll;
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-use ferrod_env::Disk;
 
 use crate::chain::Chain;
 use crate::error::io_error;
-use crate::format::{BATCH_HEADER_BYTES, BatchHeader, DATA_OFFSET, SegmentHeader};
-use crate::helper::Helper;
-use crate::recover::{Scan, segments};
-use crate::segment::{Prepared, Segment};
+use crate::format::{BATCH_HEADER_BYTES, BatchHeader};
+use crate::segment::Segment;
 use crate::spare::Spare;
-use crate::workshop::{Chore, Workshop};
-use crate::{Batch, Error, Identity, Options, Recovery, SegmentSeq, create, repair};
+use crate::workshop::Chore;
+use crate::{Batch, Error, Identity, SegmentSeq};
 
 /// No batch may be longer: its length must fit its field with room to spare.
 const BATCH_BYTES_MAX: u64 = 1 << 30;
@@ -64,106 +62,6 @@ pub(crate) struct Tail {
 }
 
 impl Wal {
-    /// Creates a log whose first segment starts with what `preamble` adds, all durable on return.
-    ///
-    /// A crash or error leaves either no log or a whole one.
-    ///
-    /// # Errors
-    /// [`Error::Exists`] if there is one; [`Error::NoSpace`]; [`Error::Io`].
-    pub fn create(
-        disk: Arc<dyn Disk>,
-        dir: &Path,
-        options: Options,
-        identity: Identity,
-        preamble: impl FnOnce(&mut Batch),
-    ) -> Result<Self, Error> {
-        create::create_dir(&*disk, dir, options.no_fsync)?;
-        if !segments(&*disk, dir)?.is_empty() {
-            return Err(Error::Exists { dir: dir.into() });
-        }
-        let mut workshop = Workshop::new(disk.clone(), dir, &options);
-        workshop.tidy()?;
-        let header = SegmentHeader {
-            reused: false,
-            identity,
-            seq: SegmentSeq::FIRST,
-            first_batch: 1,
-            file_len: options.segment_len(),
-            prev: SegmentHeader::origin(identity),
-        };
-        let current = Segment::start(workshop.build(header.seq)?, &header)?;
-        let tail = Tail {
-            batch: 0,
-            chain: header.prev,
-            synced: 0,
-            marker_pending: false,
-        };
-        let mut wal = Self::assemble(dir, options, identity, current, tail, workshop);
-        preamble(&mut wal.preamble);
-        wal.write_preamble()?;
-        wal.prove()?;
-        wal.current.path = create::publish(&*disk, dir, &wal.current.path, options.no_fsync)?;
-        Ok(wal)
-    }
-
-    /// Opens a log, cuts off a torn tail, and returns what it holds. On return all of it is durable,
-    /// and provable: later damage to it will be reported.
-    ///
-    /// Nothing is written unless the whole log checks out. Doing this again, also after a crash in
-    /// the middle of it, gives the same result.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] if there is no log: create one. [`Error::Foreign`] if it is not
-    /// `identity`'s; `None` accepts anyone's. [`Error::Corrupt`], [`Error::Missing`],
-    /// [`Error::Misplaced`], [`Error::BrokenChain`] and [`Error::Version`] as they say;
-    /// [`Error::Io`].
-    pub fn open(
-        disk: Arc<dyn Disk>,
-        dir: &Path,
-        options: Options,
-        identity: Option<Identity>,
-    ) -> Result<(Self, Recovery), Error> {
-        let scan = Scan::of_dir(&*disk, dir, identity)?;
-        let mut workshop = Workshop::new(disk.clone(), dir, &options);
-        let current = repair::repair(&*disk, dir, &scan, &mut workshop, options.no_fsync)?;
-        let tail = Tail {
-            batch: scan.end.batch,
-            chain: scan.end.chain,
-            synced: scan.end.batch,
-            marker_pending: false,
-        };
-        let mut wal = Self::assemble(dir, options, scan.identity, current, tail, workshop);
-        wal.segments = scan.used.into();
-        let recovery = Recovery {
-            identity: scan.identity,
-            records: scan.records,
-            torn: scan.torn,
-        };
-        Ok((wal, recovery))
-    }
-
-    fn assemble(
-        dir: &Path,
-        options: Options,
-        identity: Identity,
-        current: Segment,
-        tail: Tail,
-        workshop: Workshop,
-    ) -> Self {
-        Self {
-            dir: dir.to_owned(),
-            identity,
-            no_fsync: options.no_fsync,
-            segments: VecDeque::from([current.seq]),
-            current,
-            tail,
-            spare: Spare::new(Helper::inline(workshop), options.no_fsync),
-            left: None,
-            preamble: Batch::new(),
-            poisoned: false,
-        }
-    }
-
     /// Moves the making and disposing of segment files to a thread, so that neither
     /// [`Wal::append`] nor [`Wal::purge`] waits for it. Without this the caller's thread does it: in
     /// [`Wal::sync`] for the next segment.
@@ -362,66 +260,6 @@ impl Wal {
         self.poison(marked)?;
         self.tail.marker_pending = true;
         Ok(())
-    }
-
-    /// Continues in the next segment, with room for its preamble and `bytes`.
-    fn roll(&mut self, bytes: u64, preamble: impl FnOnce(&mut Batch)) -> Result<(), Error> {
-        // A segment that has a successor is complete: recovery relies on it.
-        self.sync()?;
-        self.preamble.clear();
-        preamble(&mut self.preamble);
-        check_len(&self.preamble)?;
-        let need = DATA_OFFSET + self.preamble.bytes() as u64 + bytes;
-        let taken = match self.spare.take(self.current.seq.next(), need) {
-            no_space @ Err(Error::NoSpace { .. }) => no_space,
-            other => self.poison(other),
-        };
-        let started = self.start_segment(taken?);
-        self.poison(started)?;
-        self.write_preamble()
-    }
-
-    fn start_segment(&mut self, next: Prepared) -> Result<(), Error> {
-        let header = SegmentHeader {
-            reused: next.reused,
-            identity: self.identity,
-            seq: next.seq,
-            first_batch: self.tail.batch + 1,
-            file_len: next.len,
-            prev: self.tail.chain,
-        };
-        let mut next = Segment::start(next, &header)?;
-        std::mem::swap(&mut self.current, &mut next);
-        self.segments.push_back(self.current.seq);
-        let mut left = next;
-        let marker = left.marker(self.tail.batch, self.tail.chain, true);
-        self.left = Some(Chore::Succeed {
-            marker: marker.encode(self.identity, left.seq),
-            offset: left.next_slot(),
-            file: left.file,
-            path: left.path,
-        });
-        self.tail.marker_pending = false;
-        Ok(())
-    }
-
-    fn write_preamble(&mut self) -> Result<(), Error> {
-        let mut preamble = std::mem::take(&mut self.preamble);
-        let written = if preamble.is_empty() {
-            Ok(())
-        } else {
-            self.write(&mut preamble)
-        };
-        self.preamble = preamble;
-        written
-    }
-
-    /// Makes everything durable, the marker too.
-    fn prove(&mut self) -> Result<(), Error> {
-        self.sync_current()?;
-        self.tail.synced = self.tail.batch;
-        self.mark()?;
-        self.sync_current()
     }
 }
 

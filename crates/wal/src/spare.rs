@@ -2,8 +2,6 @@
 
 use std::io;
 
-use ferrod_env::is_out_of_space;
-
 use crate::error::io_error;
 use crate::helper::Helper;
 use crate::segment::Prepared;
@@ -129,15 +127,10 @@ impl Spare {
                 prepared.file.sync_all()
             }
         });
-        match grown {
-            Ok(()) => prepared.len = len,
-            Err(error) if is_out_of_space(&error) => {
-                return Err(Error::NoSpace {
-                    segment: prepared.seq,
-                });
-            }
-            Err(error) => return Err(io_error("extend", &prepared.path)(error)),
-        }
+        grown
+            .map_err(io_error("extend", &prepared.path))
+            .map_err(|error| error.or_no_space(prepared.seq))?;
+        prepared.len = len;
         Ok(())
     }
 

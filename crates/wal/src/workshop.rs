@@ -4,13 +4,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ferrod_env::{Disk, DiskFile, OpenMode, is_out_of_space};
+use ferrod_env::{Disk, DiskFile, OpenMode};
 
 use crate::error::io_error;
 use crate::format::{DATA_OFFSET, MARKER_BYTES};
 use crate::segment::Prepared;
 use crate::{Error, Options, SegmentSeq};
 
+const FILL_STEP_BYTES: u64 = 4 << 20;
 const FREE_SUFFIX: &str = ".free";
 const TMP_SUFFIX: &str = ".tmp";
 
@@ -100,9 +101,7 @@ impl Workshop {
         let path = self.tmp_path();
         let file = self.disk.open(&path, OpenMode::CreateNew);
         let file = file.map_err(io_error("create", &path))?;
-        file.allocate(self.segment_len)
-            .map_err(io_error("allocate", &path))?;
-        self.sync_all(&*file, &path)?;
+        self.fill(&*file, &path)?;
         Ok(Prepared {
             seq,
             path,
@@ -110,6 +109,17 @@ impl Workshop {
             len: self.segment_len,
             reused: false,
         })
+    }
+
+    /// Fills a file with zeros, by steps: one long flush would hold up the syncs of batches.
+    fn fill(&self, file: &dyn DiskFile, path: &Path) -> Result<(), Error> {
+        let mut len = 0;
+        while len < self.segment_len {
+            len = (len + FILL_STEP_BYTES).min(self.segment_len);
+            file.allocate(len).map_err(io_error("allocate", path))?;
+            self.sync_all(file, path)?;
+        }
+        Ok(())
     }
 
     /// Gives a file its final name, durably. Its content must be durable.
@@ -150,9 +160,9 @@ impl Workshop {
     }
 
     fn prepare_or_clean_up(&mut self, seq: SegmentSeq) -> Done {
-        match self.prepare(seq) {
+        match self.prepare(seq).map_err(|error| error.or_no_space(seq)) {
             Ok(prepared) => Done::Prepared(prepared),
-            Err(Error::Io { source, .. }) if is_out_of_space(&source) => {
+            Err(Error::NoSpace { .. }) => {
                 // May not be there; and `tidy` removes it at the next start at the latest.
                 let _ = self.disk.unlink(&self.tmp_path());
                 Done::NoSpace

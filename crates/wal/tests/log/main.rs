@@ -7,3 +7,4 @@ mod model;
 mod rot;
 mod round_trip;
 mod segments;
+mod threads;

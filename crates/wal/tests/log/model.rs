@@ -118,7 +118,8 @@ impl Caller {
             .segments
             .iter()
             .take_while(|&&segment| segment < low);
-        self.promises.purged = given_up.count();
+        // Only what was synced can be given up; the rest is kept.
+        self.promises.purged = given_up.count().min(self.promises.synced);
         self.wal.purge(low)
     }
 }
