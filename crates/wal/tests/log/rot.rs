@@ -3,7 +3,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use ferrod_env::sim::SimDisk;
+use ferrod_env::sim::{Loss, SimDisk};
+use ferrod_env::{Disk, OpenMode};
 use ferrod_wal::{Error, SegmentSeq};
 
 use crate::model::{Caller, Promises, options, path_of, read};
@@ -163,13 +164,10 @@ fn a_sector_that_reads_as_zeros_is_damage() {
         let end = bytes.iter().rposition(|&byte| byte != 0).unwrap();
         for sector in 3 * PAGE / 512..=end / 512 {
             let disk = disk.fork();
-            for at in sector * 512..bytes.len().min((sector + 1) * 512) {
-                (0..8)
-                    .filter(|bit| bytes[at] >> bit & 1 == 1)
-                    .for_each(|bit| {
-                        disk.flip_bit(&path_of(segment), at as u64, bit);
-                    });
-            }
+            let file = disk.open(&path_of(segment), OpenMode::ReadWrite).unwrap();
+            let len = bytes[sector * 512..].len().min(512);
+            file.write_all_at(&vec![0; len], sector as u64 * 512)
+                .unwrap();
             assert!(!judge(&disk, segment, promises.synced()), "sector {sector}");
         }
     }
@@ -208,10 +206,10 @@ fn the_last_batch_is_provable_after_any_opening() {
     caller.append(2, 100).unwrap();
     let promises = caller.promises();
     drop(caller);
-    disk.restart(ferrod_env::sim::Loss::Process);
+    disk.restart(Loss::Process);
     let promises = Caller::open(&disk, promises).unwrap().promises();
     assert_eq!(promises.synced(), 2);
-    disk.restart(ferrod_env::sim::Loss::Drop);
+    disk.restart(Loss::Drop);
     let end = disk
         .contents(&path_of(1))
         .iter()
