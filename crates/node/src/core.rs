@@ -14,6 +14,8 @@ mod outbox;
 mod reads;
 mod validate;
 
+use std::collections::VecDeque;
+
 use raft::eraftpb::{self, MessageType};
 use raft::{RawNode, StateRole, Storage as _};
 
@@ -27,6 +29,9 @@ use crate::{
     Forward, Input, LogIndex, MemberId, PeerBody, PeerMessage, Proposal, ProposalId, ReadFailure,
     ReadyNumber, Recovered, Role, Severity, SoftState, StartingPoint, Term,
 };
+
+/// How many changes of membership may wait for the one before them.
+const WAITING_CHANGES_MAX: usize = 16;
 
 /// One raft member.
 ///
@@ -51,6 +56,9 @@ pub struct Core {
     changed: LogIndex,
     campaigns: u64,
     wish: Option<Wish>,
+    /// Changes of membership that wait for the one before them: whoever hears that a change is applied may propose the
+    /// next one before the core hears of it.
+    waiting_changes: VecDeque<Proposal>,
 }
 
 /// An election that waits until it is safe.
@@ -103,10 +111,12 @@ impl Core {
             changed: from.applied,
             campaigns: 0,
             wish: None,
+            waiting_changes: VecDeque::new(),
             raft,
             config,
         };
         core.trim();
+        core.raft.mut_store().own_payloads();
         core.set_timeout();
         Ok(core)
     }
@@ -266,18 +276,16 @@ impl Core {
             return;
         }
         let unnamed = |(kind, payload)| Proposal {
-            id: ProposalId(0),
+            id: UNNAMED,
             kind,
             payload,
             only_in_term: None,
         };
-        let kept = actions.len();
+        // A refusal is heard by nobody: the waiters' deadlines at the sender call the outcome unknown.
         self.propose_here(
             forward.proposals.into_iter().map(unnamed).collect(),
             actions,
         );
-        // Their names are the sender's. It hears nothing: its waiters' deadlines call the outcome unknown.
-        actions.truncate(kept);
     }
 
     // Proposals.
@@ -314,16 +322,34 @@ impl Core {
                 continue;
             }
             self.propose_run(std::mem::take(&mut run), actions);
-            if ConfChange::decode(proposal.payload.clone()).is_none() {
-                drop_all(&[proposal], DropReason::Malformed, actions);
-            } else if self.raft.raft.has_pending_conf() {
-                // raft-rs would put an empty entry in its place and tell nobody.
-                drop_all(&[proposal], DropReason::ConfChangePending, actions);
-            } else {
-                self.propose_run(vec![proposal], actions);
-            }
+            self.propose_change(proposal, actions);
         }
         self.propose_run(run, actions);
+    }
+
+    /// raft-rs takes one change at a time. It would put an empty entry in the place of a second one and tell nobody.
+    fn propose_change(&mut self, proposal: Proposal, actions: &mut Vec<Action>) {
+        if ConfChange::decode(proposal.payload.clone()).is_none() {
+            drop_all(&[proposal], DropReason::Malformed, actions);
+        } else if !self.raft.raft.has_pending_conf() && self.waiting_changes.is_empty() {
+            self.propose_run(vec![proposal], actions);
+        } else if self.waiting_changes.len() < WAITING_CHANGES_MAX {
+            self.waiting_changes.push_back(proposal);
+        } else {
+            drop_all(&[proposal], DropReason::ConfChangePending, actions);
+        }
+    }
+
+    /// Proposes the next change once the one before it is applied; if this member leads no more, someone else must be asked.
+    fn propose_waiting_change(&mut self, actions: &mut Vec<Action>) {
+        if !self.leads() {
+            let waiting = Vec::from(std::mem::take(&mut self.waiting_changes));
+            drop_all(&waiting, DropReason::NoLeader, actions);
+        } else if !self.raft.raft.has_pending_conf()
+            && let Some(proposal) = self.waiting_changes.pop_front()
+        {
+            self.propose_run(vec![proposal], actions);
+        }
     }
 
     /// One message with many entries: each call sends appends of its own.
@@ -434,6 +460,9 @@ impl Core {
         loop {
             self.grant_wish();
             self.start_reads();
+            if !self.waiting_changes.is_empty() {
+                self.propose_waiting_change(actions);
+            }
             // First the core learns what is durable, then the messages that promise it leave.
             let durable = &mut self.durable;
             if let Some(number) = self
@@ -707,7 +736,16 @@ impl Core {
     }
 }
 
+/// What was forwarded has no name here.
+const UNNAMED: ProposalId = ProposalId(0);
+
 fn drop_all(proposals: &[Proposal], reason: DropReason, actions: &mut Vec<Action>) {
-    let ids = proposals.iter().map(|proposal| proposal.id).collect();
-    actions.push(Action::Dropped { ids, reason });
+    let named = proposals
+        .iter()
+        .map(|proposal| proposal.id)
+        .filter(|id| *id != UNNAMED);
+    let ids: Vec<_> = named.collect();
+    if !ids.is_empty() {
+        actions.push(Action::Dropped { ids, reason });
+    }
 }

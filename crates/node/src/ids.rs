@@ -54,7 +54,7 @@ impl fmt::Display for MemberId {
     }
 }
 
-/// What the proposer calls its proposal; it comes back when the proposal is refused.
+/// What the proposer calls its proposal; it comes back when the proposal is refused. Not 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProposalId(pub u64);
 

@@ -69,6 +69,9 @@ pub enum DropReason {
     /// An earlier change of membership is not applied yet.
     #[error("a change of membership is pending")]
     ConfChangePending,
+    /// The log's disk is full.
+    #[error("no space left for the log")]
+    NoSpace,
     /// This member was removed from the cluster.
     #[error("not a member")]
     NotMember,

@@ -13,17 +13,17 @@ const TRANSFER: &[u8] = b"CampaignTransfer";
 
 /// Our entry from raft-rs's. The conf change form that raft-rs calls V2 is never made here.
 pub(super) fn entry(entry: &eraftpb::Entry) -> Entry {
-    let kind = match entry.entry_type {
-        eraftpb::EntryType::EntryNormal => EntryKind::Normal,
+    let (kind, payload) = match entry.entry_type {
+        eraftpb::EntryType::EntryNormal => (EntryKind::Normal, &entry.data),
         eraftpb::EntryType::EntryConfChange | eraftpb::EntryType::EntryConfChangeV2 => {
-            EntryKind::ConfChange
+            (EntryKind::ConfChange, &entry.context)
         }
     };
     Entry {
         index: LogIndex(entry.index),
         term: Term(entry.term),
         kind,
-        payload: entry.data.clone(),
+        payload: payload.clone(),
     }
 }
 
@@ -37,14 +37,18 @@ pub(super) fn raft_entry(entry: Entry) -> eraftpb::Entry {
 }
 
 /// An entry that gets its index and term from the leader.
+///
+/// raft-rs parses the data of a proposed change, and knows fewer kinds of change than there are. It gets no data, which
+/// it takes for an ordinary change of one member; what happens is decided when the entry is applied.
 pub(super) fn proposal(kind: EntryKind, payload: Bytes) -> eraftpb::Entry {
-    let entry_type = match kind {
-        EntryKind::Normal => eraftpb::EntryType::EntryNormal,
-        EntryKind::ConfChange => eraftpb::EntryType::EntryConfChange,
+    let (entry_type, data, context) = match kind {
+        EntryKind::Normal => (eraftpb::EntryType::EntryNormal, payload, Bytes::new()),
+        EntryKind::ConfChange => (eraftpb::EntryType::EntryConfChange, Bytes::new(), payload),
     };
     eraftpb::Entry {
         entry_type,
-        data: payload,
+        data,
+        context,
         ..eraftpb::Entry::default()
     }
 }

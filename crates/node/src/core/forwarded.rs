@@ -91,7 +91,7 @@ mod tests {
             assert!(forwarded.is_new(PEER, 7, number), "{number}");
         }
         for number in [3, 900, 1500, 1499, 4] {
-            assert_eq!(forwarded.is_new(PEER, 7, number), false, "{number}");
+            assert!(!forwarded.is_new(PEER, 7, number), "{number}");
         }
         assert!(forwarded.is_new(PEER, 7, 901));
         assert!(forwarded.is_new(MemberId(3), 7, 3));

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
 use raft::eraftpb::{ConfState, Entry, HardState, Snapshot};
 use raft::{GetEntriesContext, RaftState, Result, StorageError};
 
@@ -66,6 +67,13 @@ impl MemLog {
         if let Some(entry) = self.entries.pop_front() {
             self.bytes -= cost(&entry);
             self.before = (entry.index, entry.term);
+        }
+    }
+
+    /// Copies every payload: as recovered they are slices of whole segments, which would stay in memory with them.
+    pub(super) fn own_payloads(&mut self) {
+        for entry in &mut self.entries {
+            entry.data = Bytes::copy_from_slice(&entry.data);
         }
     }
 

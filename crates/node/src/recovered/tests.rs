@@ -116,7 +116,7 @@ fn a_state_machine_of_another_log_is_refused() {
 fn a_log_without_its_end_is_refused() {
     let log = self::log(&[(1, 1), (2, 1)], state(1, 3));
     assert!(matches!(
-        log.clone().into_start(&at(1, 1)),
+        log.into_start(&at(1, 1)),
         Err(Error::CommitBeyondLog { .. })
     ));
     let log = self::log(&[(1, 1), (2, 3)], state(2, 1));

@@ -1,0 +1,387 @@
+//! Carries out what a core asks for: the state of the node thread, as a step function.
+//!
+//! One call of [`Engine::step`] takes what happened, lets the core decide, and acts on it until nothing is left to do. It
+//! blocks only for what it does itself: the writes and, while little is going on, the applies of a member that is alone.
+
+mod applier;
+mod crew;
+mod writer;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(crate) use self::applier::Applier;
+use self::applier::ApplyJob;
+pub(crate) use self::crew::Crew;
+use self::writer::WriteJob;
+pub(crate) use self::writer::Writer;
+use crate::status::Board;
+use crate::{
+    Action, Batch, Core, DropReason, Error, Input, LogIndex, MemberId, Observer, PeerMessage,
+    Proposal, ReadFailure, ReadId, Role, SoftState, StateMachine, Transport,
+};
+
+/// Called with the index that a read must wait for. Runs on the node thread, or in the call; must not block.
+pub type ReadCallback = Box<dyn FnOnce(Result<LogIndex, ReadFailure>) + Send>;
+
+/// What reaches the node thread.
+pub(crate) enum Event {
+    Propose(Proposal),
+    Read(ReadCallback),
+    Peer(Box<PeerMessage>),
+    Unreachable(MemberId),
+    LeaderGone(MemberId),
+    Transfer(MemberId),
+    /// The state machine has made the effect of this index durable.
+    Flushed(LogIndex),
+    /// A loop of the crew did some jobs.
+    Done {
+        writes: usize,
+        applies: usize,
+        news: Option<Input>,
+    },
+    /// A loop of the crew cannot go on.
+    Failed(Error),
+    Stop,
+}
+
+impl Event {
+    fn done(writes: usize, applies: usize, result: Result<Option<Input>, Error>) -> Event {
+        match result {
+            Ok(news) => Event::Done {
+                writes,
+                applies,
+                news,
+            },
+            Err(error) => Event::Failed(error),
+        }
+    }
+}
+
+/// What the thread does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Call again at once.
+    Again,
+    /// Call again when something happens, or at this time.
+    Wait(Duration),
+    /// Everything is written and applied; do not call again.
+    Stopped,
+}
+
+/// Durations and thresholds of an executor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// Length of a tick of raft's clock.
+    pub tick: Duration,
+    /// Quiet time after which the end of the log is made provable.
+    pub idle_after: Duration,
+    /// A member that is alone applies up to this many entries on the node thread, if nothing else waits there: that
+    /// saves a wake-up for a single caller. 0 never does.
+    pub apply_here_max: usize,
+}
+
+impl Default for Pace {
+    fn default() -> Pace {
+        Pace {
+            tick: Duration::from_millis(100),
+            idle_after: Duration::from_millis(20),
+            apply_here_max: 4,
+        }
+    }
+}
+
+/// The node thread's state.
+pub(crate) struct Engine<S, T> {
+    core: Core,
+    crew: Crew<S>,
+    transport: T,
+    observer: Arc<dyn Observer>,
+    board: Arc<Board>,
+    pace: Pace,
+    batch_bytes_max: u64,
+    inputs: Vec<Input>,
+    actions: Vec<Action>,
+    proposals: VecDeque<Proposal>,
+    reads: BTreeMap<ReadId, ReadCallback>,
+    last_read: ReadId,
+    writes: Vec<Batch>,
+    applies: VecDeque<ApplyJob>,
+    next_tick: Duration,
+    /// When the log counts as idle; unset while there is nothing to prove.
+    idle_at: Option<Duration>,
+    flushed: Option<LogIndex>,
+    /// Whether to see if a full disk has room again.
+    probe: bool,
+    stopping: bool,
+}
+
+impl<S: StateMachine, T: Transport> Engine<S, T> {
+    pub(crate) fn new(
+        core: Core,
+        crew: Crew<S>,
+        transport: T,
+        observer: Arc<dyn Observer>,
+        board: Arc<Board>,
+        pace: Pace,
+        batch_bytes_max: u64,
+    ) -> Engine<S, T> {
+        Engine {
+            core,
+            crew,
+            transport,
+            observer,
+            board,
+            pace,
+            batch_bytes_max,
+            inputs: Vec::new(),
+            actions: Vec::new(),
+            proposals: VecDeque::new(),
+            reads: BTreeMap::new(),
+            last_read: ReadId(0),
+            writes: Vec::new(),
+            applies: VecDeque::new(),
+            next_tick: Duration::ZERO,
+            idle_at: None,
+            flushed: None,
+            probe: false,
+            stopping: false,
+        }
+    }
+
+    /// Takes what happened and acts on it. `more` tells whether yet more has happened.
+    ///
+    /// # Errors
+    /// The log or the state machine failed: nothing more may be done with this member.
+    pub(crate) fn step(
+        &mut self,
+        now: Duration,
+        events: &mut Vec<Event>,
+        more: &dyn Fn() -> bool,
+    ) -> Result<Next, Error> {
+        self.tick(now);
+        for event in events.drain(..) {
+            self.take(event)?;
+        }
+        self.take_proposals();
+        if !self.inputs.is_empty() {
+            self.core
+                .handle_all(self.inputs.drain(..), &mut self.actions);
+        }
+        self.stand_alone();
+        self.act(now, more)?;
+        self.fall_idle(now, more)?;
+        self.next(now, more)
+    }
+
+    fn next(&mut self, now: Duration, more: &dyn Fn() -> bool) -> Result<Next, Error> {
+        if !self.proposals.is_empty() || !self.inputs.is_empty() {
+            return Ok(Next::Again);
+        }
+        if self.stopping && self.crew.is_idle() {
+            self.finish(now, more)?;
+            return Ok(Next::Stopped);
+        }
+        Ok(Next::Wait(self.idle_at.map_or(self.next_tick, |idle_at| {
+            idle_at.min(self.next_tick)
+        })))
+    }
+
+    /// At most one tick per call: after a pause many at once would look like a lost leader.
+    fn tick(&mut self, now: Duration) {
+        if now < self.next_tick {
+            return;
+        }
+        self.next_tick = (self.next_tick + self.pace.tick).max(now + self.pace.tick / 2);
+        self.inputs.push(Input::Tick);
+        self.probe = self.board.is_full();
+    }
+
+    fn take(&mut self, event: Event) -> Result<(), Error> {
+        match event {
+            Event::Propose(proposal) if self.stopping => {
+                self.observer
+                    .dropped(vec![proposal.id], DropReason::Stopped);
+            }
+            Event::Propose(proposal) => self.proposals.push_back(proposal),
+            Event::Read(callback) => self.read(callback),
+            Event::Peer(message) => self.inputs.push(Input::Peer(*message)),
+            Event::Unreachable(peer) => self.inputs.push(Input::Unreachable(peer)),
+            Event::LeaderGone(peer) => self.inputs.push(Input::LeaderGone(peer)),
+            Event::Transfer(member) => self.inputs.push(Input::Transfer(member)),
+            Event::Flushed(index) => self.flushed = self.flushed.max(Some(index)),
+            Event::Done {
+                writes,
+                applies,
+                news,
+            } => {
+                self.crew.done(writes, applies);
+                self.inputs.extend(news);
+            }
+            Event::Failed(error) => return Err(error),
+            Event::Stop => self.stopping = true,
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, callback: ReadCallback) {
+        if self.stopping {
+            return callback(Err(ReadFailure::Stopped));
+        }
+        self.last_read = ReadId(self.last_read.0 + 1);
+        self.reads.insert(self.last_read, callback);
+        self.inputs.push(Input::Read(self.last_read));
+    }
+
+    /// Takes proposals up to the byte limit, at least one. Everything that queued up during the last sync goes together.
+    fn take_proposals(&mut self) {
+        let mut bytes = 0;
+        let mut count = 0;
+        for proposal in &self.proposals {
+            bytes += proposal.payload.len() as u64;
+            if count > 0 && bytes > self.batch_bytes_max {
+                break;
+            }
+            count += 1;
+        }
+        if count == 0 {
+            return;
+        }
+        let batch: Vec<_> = self.proposals.drain(..count).collect();
+        if self.board.is_full() {
+            let ids = batch.iter().map(|proposal| proposal.id).collect();
+            self.observer.dropped(ids, DropReason::NoSpace);
+        } else {
+            self.inputs.push(Input::Propose(batch));
+        }
+    }
+
+    /// The only voter need not wait for an election timeout.
+    fn stand_alone(&mut self) {
+        let waits = self.core.soft_state().leader == MemberId::NONE && self.core.is_sole_voter();
+        if waits {
+            self.core.handle(Input::Campaign, &mut self.actions);
+        }
+    }
+
+    /// Acts until nothing is left to do here.
+    fn act(&mut self, now: Duration, more: &dyn Fn() -> bool) -> Result<(), Error> {
+        loop {
+            self.publish();
+            for action in std::mem::take(&mut self.actions) {
+                self.carry_out(action);
+            }
+            let news = if !self.writes.is_empty() {
+                self.idle_at = Some(now + self.pace.idle_after);
+                let batches = std::mem::take(&mut self.writes);
+                self.crew
+                    .write(WriteJob::Batches(batches), self.core.is_sole_voter())?
+            } else if let Some(job) = self.applies.pop_front() {
+                let here = self.applies_here(&job, more);
+                self.crew.apply(job, here)?
+            } else if self.actions.is_empty() {
+                return Ok(());
+            } else {
+                None
+            };
+            if let Some(input) = news {
+                self.core.handle(input, &mut self.actions);
+                self.stand_alone();
+            }
+        }
+    }
+
+    /// Before anything leaves: a message may let another member lead.
+    fn publish(&mut self) {
+        self.board.set_alone(self.core.reads_alone());
+        self.board
+            .set_log(self.core.committed(), self.core.last_index());
+    }
+
+    fn carry_out(&mut self, action: Action) {
+        match action {
+            Action::RoleChanged(state) => {
+                self.board.set_soft(state);
+                self.applies.push_back(ApplyJob::Role(state));
+            }
+            Action::Send(messages) => self.transport.send(messages),
+            Action::Persist(batch) => self.writes.push(batch),
+            Action::Apply(entries) => self.applies.push_back(ApplyJob::Entries(entries)),
+            Action::JudgeChange(change) => self.applies.push_back(ApplyJob::Judge(change)),
+            Action::ApplyChange(change) => self.applies.push_back(ApplyJob::Change(change)),
+            Action::ReadReady { reads, index } => self.answer(&reads, Ok(index)),
+            Action::ReadFailed { reads, reason } => self.answer(&reads, Err(reason)),
+            Action::Dropped { ids, reason } => self.observer.dropped(ids, reason),
+        }
+    }
+
+    fn answer(&mut self, reads: &[ReadId], result: Result<LogIndex, ReadFailure>) {
+        for read in reads {
+            if let Some(callback) = self.reads.remove(read) {
+                callback(result);
+            }
+        }
+    }
+
+    /// Whether a hop to the apply thread would cost more than it gains.
+    fn applies_here(&self, job: &ApplyJob, more: &dyn Fn() -> bool) -> bool {
+        let few = match job {
+            ApplyJob::Entries(entries) => entries.len() <= self.pace.apply_here_max,
+            ApplyJob::Judge(_) | ApplyJob::Change(_) | ApplyJob::Role(_) => {
+                self.pace.apply_here_max > 0
+            }
+        };
+        few && self.core.is_sole_voter() && self.proposals.is_empty() && !more()
+    }
+
+    /// What is not worth a hold-up while much is going on.
+    fn fall_idle(&mut self, now: Duration, more: &dyn Fn() -> bool) -> Result<(), Error> {
+        let here = self.core.is_sole_voter();
+        if let Some(index) = self.flushed.take() {
+            self.crew.write(WriteJob::Release(index), here)?;
+        }
+        if std::mem::take(&mut self.probe) {
+            let news = self.crew.write(WriteJob::Probe, here)?;
+            self.inputs.extend(news);
+        }
+        if self.idle_at.is_some_and(|idle_at| now >= idle_at) {
+            self.prove(now, more)?;
+        }
+        Ok(())
+    }
+
+    /// Makes everything on disk provable, and writes the commit index, which so far was not worth a write.
+    fn prove(&mut self, now: Duration, more: &dyn Fn() -> bool) -> Result<(), Error> {
+        self.core.handle(Input::Idle, &mut self.actions);
+        self.act(now, more)?;
+        self.idle_at = None;
+        self.crew.write(WriteJob::Idle, self.core.is_sole_voter())?;
+        Ok(())
+    }
+
+    fn finish(&mut self, now: Duration, more: &dyn Fn() -> bool) -> Result<(), Error> {
+        self.core.fail_reads(&mut self.actions);
+        self.prove(now, more)
+    }
+
+    /// Nothing is acknowledged any more; whoever waits for a read hears so.
+    pub(crate) fn close(&mut self) {
+        for (_, callback) in std::mem::take(&mut self.reads) {
+            callback(Err(ReadFailure::Stopped));
+        }
+        let ids: Vec<_> = self
+            .proposals
+            .drain(..)
+            .map(|proposal| proposal.id)
+            .collect();
+        if !ids.is_empty() {
+            self.observer.dropped(ids, DropReason::Stopped);
+        }
+        self.board.set_soft(SoftState {
+            role: Role::Follower,
+            ..SoftState::default()
+        });
+        self.board.set_stopped();
+    }
+}

@@ -1,0 +1,62 @@
+//! The state machine's side: one job at a time, in order.
+
+use std::sync::Arc;
+
+use crate::status::Board;
+use crate::{AppliedChange, CommittedChange, Entry, Error, Input, SoftState, StateMachine};
+
+/// Something for the state machine to do.
+pub(crate) enum ApplyJob {
+    /// Committed entries; not empty.
+    Entries(Vec<Entry>),
+    Judge(CommittedChange),
+    Change(AppliedChange),
+    Role(SoftState),
+}
+
+/// Owner of the state machine.
+pub(crate) struct Applier<S> {
+    machine: S,
+    board: Arc<Board>,
+}
+
+impl<S: StateMachine> Applier<S> {
+    pub(crate) fn new(machine: S, board: Arc<Board>) -> Applier<S> {
+        Applier { machine, board }
+    }
+
+    /// Does one job; returns what the core wants to know of it.
+    pub(crate) fn run(&mut self, job: ApplyJob) -> Result<Option<Input>, Error> {
+        match job {
+            ApplyJob::Entries(entries) => {
+                let last = entries.last().expect("a job has entries").index;
+                self.machine.apply(entries).map_err(Error::StateMachine)?;
+                self.board.set_applied(last);
+                Ok(Some(Input::Applied(last)))
+            }
+            ApplyJob::Judge(change) => {
+                let accepted = self.machine.judge_change(&change);
+                Ok(Some(Input::ChangeJudged {
+                    index: change.index,
+                    accepted,
+                }))
+            }
+            ApplyJob::Change(change) => {
+                let index = change.committed.index;
+                self.machine
+                    .apply_change(change)
+                    .map_err(Error::StateMachine)?;
+                self.board.set_applied(index);
+                Ok(Some(Input::Applied(index)))
+            }
+            ApplyJob::Role(state) => {
+                self.machine.role_changed(state);
+                Ok(None)
+            }
+        }
+    }
+
+    pub(crate) fn into_machine(self) -> S {
+        self.machine
+    }
+}

@@ -1,0 +1,168 @@
+//! Who does a job: the thread that has it, or another one.
+//!
+//! Each hop to another thread is a wake-up. A member that is alone gains nothing from writing on another thread, for it can
+//! do nothing until the write is durable; a member with peers must go on listening meanwhile. The two owners sit behind
+//! locks that nobody waits for: the calling thread takes one only while no job is out.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crossbeam_channel::{Receiver, Sender};
+
+use super::applier::{Applier, ApplyJob};
+use super::writer::{WriteJob, Writer};
+use crate::engine::Event;
+use crate::{Batch, Error, Input, StateMachine};
+
+/// Hands out jobs.
+pub(crate) struct Crew<S> {
+    writer: Arc<Mutex<Writer>>,
+    applier: Arc<Mutex<Applier<S>>>,
+    writes: Sender<WriteJob>,
+    applies: Sender<ApplyJob>,
+    writes_out: usize,
+    applies_out: usize,
+}
+
+/// The other end of the writes: a loop around [`WriteLoop::step`] on a thread of its own.
+pub(crate) struct WriteLoop {
+    writer: Arc<Mutex<Writer>>,
+    jobs: Receiver<WriteJob>,
+    events: Sender<Event>,
+    bytes_max: u64,
+    next: Option<WriteJob>,
+}
+
+/// The other end of the applies: a loop around [`ApplyLoop::step`] on a thread of its own.
+pub(crate) struct ApplyLoop<S> {
+    applier: Arc<Mutex<Applier<S>>>,
+    jobs: Receiver<ApplyJob>,
+    events: Sender<Event>,
+}
+
+impl<S: StateMachine> Crew<S> {
+    /// Both ends. What the loops find out comes back as events.
+    pub(crate) fn new(
+        writer: Writer,
+        applier: Arc<Mutex<Applier<S>>>,
+        events: &Sender<Event>,
+        bytes_max: u64,
+    ) -> (Crew<S>, WriteLoop, ApplyLoop<S>) {
+        let writer = Arc::new(Mutex::new(writer));
+        let (writes, write_jobs) = crossbeam_channel::unbounded();
+        let (applies, apply_jobs) = crossbeam_channel::unbounded();
+        let write_loop = WriteLoop {
+            writer: writer.clone(),
+            jobs: write_jobs,
+            events: events.clone(),
+            bytes_max,
+            next: None,
+        };
+        let apply_loop = ApplyLoop {
+            applier: applier.clone(),
+            jobs: apply_jobs,
+            events: events.clone(),
+        };
+        let crew = Crew {
+            writer,
+            applier,
+            writes,
+            applies,
+            writes_out: 0,
+            applies_out: 0,
+        };
+        (crew, write_loop, apply_loop)
+    }
+
+    /// Does the job here if `here` and nothing is out; returns what the core wants to know of it.
+    pub(crate) fn write(&mut self, job: WriteJob, here: bool) -> Result<Option<Input>, Error> {
+        if here && self.writes_out == 0 {
+            return lock(&self.writer).run(job);
+        }
+        self.writes_out += 1;
+        // If the loop is gone, it has sent its reason as an event.
+        let _ = self.writes.send(job);
+        Ok(None)
+    }
+
+    /// As [`Crew::write`].
+    pub(crate) fn apply(&mut self, job: ApplyJob, here: bool) -> Result<Option<Input>, Error> {
+        if here && self.applies_out == 0 {
+            return lock(&self.applier).run(job);
+        }
+        self.applies_out += 1;
+        let _ = self.applies.send(job);
+        Ok(None)
+    }
+
+    /// The loops have done this many jobs.
+    pub(crate) fn done(&mut self, writes: usize, applies: usize) {
+        self.writes_out -= writes;
+        self.applies_out -= applies;
+    }
+
+    /// Whether no job is out.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.writes_out == 0 && self.applies_out == 0
+    }
+}
+
+impl WriteLoop {
+    /// Waits for work and does it: everything that queued up, as one write. `false` when the member has stopped.
+    pub(crate) fn step(&mut self) -> bool {
+        let next = self.next.take().or_else(|| self.jobs.recv().ok());
+        let Some(mut job) = next else { return false };
+        let mut jobs = 1;
+        if let WriteJob::Batches(batches) = &mut job {
+            jobs += self.join(batches);
+        }
+        let result = lock(&self.writer).run(job);
+        let go_on = result.is_ok();
+        self.events.send(Event::done(jobs, 0, result)).is_ok() && go_on
+    }
+
+    /// Adds queued batches up to the limit; returns of how many jobs.
+    fn join(&mut self, batches: &mut Vec<Batch>) -> usize {
+        let mut bytes: u64 = batches.iter().map(payload_bytes).sum();
+        let mut jobs = 0;
+        while bytes < self.bytes_max {
+            match self.jobs.try_recv() {
+                Ok(WriteJob::Batches(more)) => {
+                    bytes += more.iter().map(payload_bytes).sum::<u64>();
+                    batches.extend(more);
+                    jobs += 1;
+                }
+                Ok(other) => {
+                    self.next = Some(other);
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
+        jobs
+    }
+}
+
+impl<S: StateMachine> ApplyLoop<S> {
+    /// Waits for a job and does it. `false` when the member has stopped.
+    pub(crate) fn step(&mut self) -> bool {
+        let Ok(job) = self.jobs.recv() else {
+            return false;
+        };
+        let result = lock(&self.applier).run(job);
+        let go_on = result.is_ok();
+        self.events.send(Event::done(0, 1, result)).is_ok() && go_on
+    }
+}
+
+fn payload_bytes(batch: &Batch) -> u64 {
+    batch
+        .entries
+        .iter()
+        .map(|entry| entry.payload.len() as u64)
+        .sum()
+}
+
+/// A thread that panicked while it held the lock has ended the process or the test: the state inside is not looked at.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,267 @@
+//! A running member: its threads, and the handle that everyone else has.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use bytes::Bytes;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use ferrod_env::Clock;
+
+use crate::engine::{Applier, Crew, Engine, Event, Next, Writer};
+use crate::status::Board;
+use crate::{
+    Config, Core, DropReason, DurableLog, Error, LogIndex, MemberId, Observer, Pace, PeerMessage,
+    Proposal, ProposalId, ReadCallback, Recovered, StartingPoint, StateMachine, Status, Transport,
+};
+
+/// Everything a member is made of.
+pub struct Parts<S, T> {
+    /// Identity, timing in ticks, limits.
+    pub config: Config,
+    /// Timing in seconds.
+    pub pace: Pace,
+    /// The log, as created or opened.
+    pub log: DurableLog,
+    /// What the log held when it was opened; empty only if nothing was ever in it.
+    pub recovered: Recovered,
+    /// Where the state machine stands.
+    pub from: StartingPoint,
+    /// What entries are applied to.
+    pub machine: S,
+    /// The way to the peers.
+    pub transport: T,
+    /// Hears of refusals and failures.
+    pub observer: Arc<dyn Observer>,
+    /// Drives the ticks.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// A running member. Dropping it without [`Node::stop`] leaves its threads running.
+pub struct Node<S> {
+    handle: NodeHandle,
+    applier: Arc<Mutex<Applier<S>>>,
+    threads: Vec<JoinHandle<()>>,
+    outcome: Receiver<Result<(), Error>>,
+}
+
+/// Access to a running member from any thread. Cheap to clone.
+#[derive(Clone)]
+pub struct NodeHandle {
+    events: Sender<Event>,
+    board: Arc<Board>,
+}
+
+impl<S: StateMachine> Node<S> {
+    /// Starts a member on three threads.
+    ///
+    /// # Errors
+    /// Those of [`Core::new`]; [`Error::Thread`].
+    pub fn start<T: Transport>(parts: Parts<S, T>) -> Result<Node<S>, Error> {
+        let Parts {
+            config,
+            pace,
+            log,
+            recovered,
+            from,
+            machine,
+            transport,
+            observer,
+            clock,
+        } = parts;
+        let bytes_max = config.limits.batch_bytes_max;
+        let core = Core::new(config, recovered, &from)?;
+        let board = Arc::new(Board::default());
+        board.set_applied(from.applied);
+        board.set_log(core.committed(), core.last_index());
+        board.set_soft(core.soft_state());
+
+        let (events, inbox) = crossbeam_channel::unbounded();
+        let (report, outcome) = crossbeam_channel::bounded(1);
+        let writer = Writer::new(log, clock.clone(), observer.clone(), board.clone());
+        let applier = Arc::new(Mutex::new(Applier::new(machine, board.clone())));
+        let (crew, mut write_loop, mut apply_loop) =
+            Crew::new(writer, applier.clone(), &events, bytes_max);
+        let engine = Engine::new(
+            core,
+            crew,
+            transport,
+            observer.clone(),
+            board.clone(),
+            pace,
+            bytes_max,
+        );
+        let threads = vec![
+            spawn("wal", move || while write_loop.step() {})?,
+            spawn("apply", move || while apply_loop.step() {})?,
+            spawn("node", move || {
+                let result = run(engine, &inbox, &*clock);
+                if let Err(error) = &result {
+                    observer.failed(error);
+                }
+                // Nobody listens if the node was dropped instead of stopped.
+                let _ = report.send(result);
+            })?,
+        ];
+        Ok(Node {
+            handle: NodeHandle { events, board },
+            applier,
+            threads,
+            outcome,
+        })
+    }
+
+    /// Access for others.
+    #[must_use]
+    pub fn handle(&self) -> &NodeHandle {
+        &self.handle
+    }
+
+    /// Stops: what was proposed before is written, and applied as far as it is committed. Returns the state machine.
+    ///
+    /// # Errors
+    /// What the member failed with, if it stopped by itself.
+    pub fn stop(self) -> Result<S, Error> {
+        // A member that has stopped by itself listens no more.
+        let _ = self.handle.events.send(Event::Stop);
+        let outcome = self.outcome.recv().unwrap_or(Err(Error::Stopped));
+        for thread in self.threads {
+            // A thread that panicked has said so.
+            let _ = thread.join();
+        }
+        outcome?;
+        let applier = Arc::into_inner(self.applier).ok_or(Error::Stopped)?;
+        Ok(applier
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+            .into_machine())
+    }
+}
+
+impl NodeHandle {
+    /// Offers a payload for the log. Costs a push on a queue, and a wake-up only if the node thread sleeps.
+    ///
+    /// # Errors
+    /// [`DropReason::Stopped`]. Every other refusal comes through [`Observer::dropped`]; after acceptance the state machine
+    /// meets the payload, or nobody does: then the outcome is unknown.
+    pub fn propose(&self, id: ProposalId, payload: Bytes) -> Result<(), DropReason> {
+        self.propose_as(Proposal::normal(id, payload))
+    }
+
+    /// As [`NodeHandle::propose`], for changes of membership and for what is bound to a term.
+    ///
+    /// # Errors
+    /// As [`NodeHandle::propose`].
+    pub fn propose_as(&self, proposal: Proposal) -> Result<(), DropReason> {
+        self.events
+            .send(Event::Propose(proposal))
+            .map_err(|_| DropReason::Stopped)
+    }
+
+    /// Asks how far a linearizable read must have applied. If the member is alone, the call itself answers.
+    ///
+    /// A read that nobody can answer waits; the caller keeps a deadline.
+    pub fn read_index(&self, callback: ReadCallback) {
+        if self.reads_alone() {
+            return callback(Ok(self.board.committed()));
+        }
+        if let Err(error) = self.events.send(Event::Read(callback))
+            && let Event::Read(callback) = error.into_inner()
+        {
+            callback(Err(crate::ReadFailure::Stopped));
+        }
+    }
+
+    /// Whether linearizable reads may be served from the state machine as it is, without an index: the member is the only
+    /// voter, leads, and has applied everything that was ever acknowledged. Ask before taking the state to read from.
+    #[must_use]
+    pub fn reads_alone(&self) -> bool {
+        self.board.is_alone()
+    }
+
+    /// What is known without waking anyone.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.board.read()
+    }
+
+    /// Whether the member has stopped, by itself or on request.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.board.is_stopped()
+    }
+
+    /// The state machine has made durable the effect of everything up to `index`: the log need not keep it.
+    pub fn flushed(&self, index: LogIndex) {
+        self.send(Event::Flushed(index));
+    }
+
+    /// Delivers a message from a peer.
+    pub fn receive(&self, message: PeerMessage) {
+        self.send(Event::Peer(Box::new(message)));
+    }
+
+    /// Messages to this peer are being lost.
+    pub fn unreachable(&self, peer: MemberId) {
+        self.send(Event::Unreachable(peer));
+    }
+
+    /// This peer's connections closed.
+    pub fn leader_gone(&self, peer: MemberId) {
+        self.send(Event::LeaderGone(peer));
+    }
+
+    /// Hands leadership to this member, if the asked one leads.
+    pub fn transfer_leader(&self, member: MemberId) {
+        self.send(Event::Transfer(member));
+    }
+
+    fn send(&self, event: Event) {
+        // A member that has stopped does not care.
+        let _ = self.events.send(event);
+    }
+}
+
+fn spawn(
+    name: &'static str,
+    body: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, Error> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(body)
+        .map_err(|source| Error::Thread { name, source })
+}
+
+/// The node thread.
+fn run<S: StateMachine, T: Transport>(
+    mut engine: Engine<S, T>,
+    inbox: &Receiver<Event>,
+    clock: &dyn Clock,
+) -> Result<(), Error> {
+    let more = || !inbox.is_empty();
+    let mut events = Vec::new();
+    let result = loop {
+        match engine.step(clock.now(), &mut events, &more) {
+            Ok(Next::Again) => {}
+            Ok(Next::Wait(deadline)) => {
+                wait(inbox, deadline.saturating_sub(clock.now()), &mut events)
+            }
+            Ok(Next::Stopped) => break Ok(()),
+            Err(error) => break Err(error),
+        }
+        events.extend(inbox.try_iter());
+    };
+    engine.close();
+    result
+}
+
+fn wait(inbox: &Receiver<Event>, timeout: Duration, events: &mut Vec<Event>) {
+    match inbox.recv_timeout(timeout) {
+        Ok(event) => events.push(event),
+        Err(RecvTimeoutError::Timeout) => {}
+        Err(RecvTimeoutError::Disconnected) => events.push(Event::Stop),
+    }
+}
+
+#[cfg(test)]
+mod tests;
