@@ -14,7 +14,7 @@ use tonic::{Request, Status};
 use tonic_prost::ProstCodec;
 
 use crate::method::{Method, Repeat};
-use crate::pool::{Picked, Pool};
+use crate::pool::Pool;
 use crate::retry::{ATTEMPTS_MAX, Rounds, Verdict};
 use crate::{Config, Error};
 
@@ -94,14 +94,14 @@ impl Client {
         self.check_size(&message)?;
         let deadline = self.call_timeout.map(|timeout| Instant::now() + timeout);
         let mut last = None;
-        let attempts = self.attempts(method.repeat, &mut last, async |picked: &Picked| {
-            let request = self.request(message.clone(), deadline)?;
-            let mut grpc = self.grpc(&picked.channel).await?;
-            let path = PathAndQuery::from_static(method.path);
-            let response = grpc
-                .unary(request, path, ProstCodec::<Q, R>::default())
-                .await?;
-            Ok(response.into_inner())
+        let attempts = self.attempts(method.repeat, &mut last, |channel| {
+            let request = self.request(message.clone(), deadline);
+            let grpc = self.grpc(channel);
+            async move {
+                let path = PathAndQuery::from_static(method.path);
+                let codec = ProstCodec::<Q, R>::default();
+                Ok(grpc.await?.unary(request, path, codec).await?.into_inner())
+            }
         });
         let Some(deadline) = deadline else {
             return attempts.await;
@@ -115,18 +115,21 @@ impl Client {
     }
 
     /// Runs attempts until one succeeds or the failure is final. The latest failure stays in `last`.
-    pub(crate) async fn attempts<T>(
+    pub(crate) async fn attempts<T, F>(
         &self,
         repeat: Repeat,
         last: &mut Option<Status>,
-        attempt: impl AsyncFn(&Picked) -> Result<T, Status>,
-    ) -> Result<T, Error> {
+        attempt: impl Fn(Channel) -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Status>>,
+    {
         let pool = &self.shared.pool;
         let mut rounds = Rounds::new(pool.len());
         let mut refused = 0;
         loop {
             let picked = pool.pick();
-            let status = match attempt(&picked).await {
+            let status = match attempt(picked.channel.clone()).await {
                 Ok(answer) => {
                     pool.reachable(&picked);
                     return Ok(answer);
@@ -154,7 +157,7 @@ impl Client {
         &self,
         message: Q,
         deadline: Option<Instant>,
-    ) -> Result<Request<Q>, Status> {
+    ) -> Request<Q> {
         let mut request = Request::new(message);
         if let Some(deadline) = deadline {
             request.set_timeout(deadline.saturating_duration_since(Instant::now()));
@@ -170,16 +173,21 @@ impl Client {
         if let Some(token) = self.shared.token.lock().clone() {
             metadata.insert("token", token);
         }
-        Ok(request)
+        request
     }
 
-    pub(crate) async fn grpc(&self, channel: &Channel) -> Result<Grpc<Channel>, Status> {
-        let mut grpc =
-            Grpc::new(channel.clone()).max_decoding_message_size(self.shared.config.recv_bytes_max);
-        grpc.ready()
-            .await
-            .map_err(|error| Status::from_error(Box::new(error)))?;
-        Ok(grpc)
+    /// A connection that is ready for one call.
+    pub(crate) fn grpc(
+        &self,
+        channel: Channel,
+    ) -> impl Future<Output = Result<Grpc<Channel>, Status>> + use<> {
+        let recv_bytes_max = self.shared.config.recv_bytes_max;
+        async move {
+            let mut grpc = Grpc::new(channel).max_decoding_message_size(recv_bytes_max);
+            let ready = grpc.ready().await;
+            ready.map_err(|error| Status::from_error(Box::new(error)))?;
+            Ok(grpc)
+        }
     }
 
     /// Refuses what is too large to send, in the words of Go's gRPC library.

@@ -6,7 +6,6 @@ use tonic::Streaming;
 use tonic_prost::ProstCodec;
 
 use crate::method::Method;
-use crate::pool::Picked;
 use crate::{Client, Error};
 
 const RANGE_STREAM: Method<RangeRequest, RangeStreamResponse> =
@@ -53,15 +52,14 @@ impl Client {
     pub async fn range_stream(&self, request: RangeRequest) -> Result<RangeStream, Error> {
         self.check_size(&request)?;
         self.renew_token(0).await?;
-        let open = async |picked: &Picked| {
-            let request = self.request(request.clone(), None)?;
-            let mut grpc = self.grpc(&picked.channel).await?;
-            let path = PathAndQuery::from_static(RANGE_STREAM.path);
-            let codec = ProstCodec::<RangeRequest, RangeStreamResponse>::default();
-            Ok(grpc
-                .server_streaming(request, path, codec)
-                .await?
-                .into_inner())
+        let open = |channel| {
+            let request = self.request(request.clone(), None);
+            let grpc = self.grpc(channel);
+            async move {
+                let path = PathAndQuery::from_static(RANGE_STREAM.path);
+                let codec = ProstCodec::<RangeRequest, RangeStreamResponse>::default();
+                Ok(grpc.await?.server_streaming(request, path, codec).await?.into_inner())
+            }
         };
         let responses = self.attempts(RANGE_STREAM.repeat, &mut None, open).await?;
         Ok(RangeStream { responses })

@@ -12,7 +12,6 @@ use tonic::{Code, Status, Streaming};
 use tonic_prost::ProstCodec;
 
 use crate::method::Method;
-use crate::pool::Picked;
 use crate::{Client, Error};
 
 const KEEP_ALIVE: Method<LeaseKeepAliveRequest, LeaseKeepAliveResponse> =
@@ -133,19 +132,18 @@ impl KeepAlive {
     async fn open(&self, first: LeaseKeepAliveRequest) -> Result<Open, Error> {
         let client = &self.client;
         client.renew_token(0).await?;
-        let attempt = async |picked: &Picked| {
+        let attempt = |channel| {
             let (requests, outgoing) = mpsc::channel(1);
             // The channel has room for one, and this is the first.
             let _ = requests.try_send(first);
-            let request = client.request(ReceiverStream::new(outgoing), None)?;
-            let mut grpc = client.grpc(&picked.channel).await?;
-            let path = PathAndQuery::from_static(KEEP_ALIVE.path);
-            let codec = ProstCodec::<LeaseKeepAliveRequest, LeaseKeepAliveResponse>::default();
-            let responses = grpc.streaming(request, path, codec).await?.into_inner();
-            Ok(Open {
-                requests,
-                responses,
-            })
+            let request = client.request(ReceiverStream::new(outgoing), None);
+            let grpc = client.grpc(channel);
+            async move {
+                let path = PathAndQuery::from_static(KEEP_ALIVE.path);
+                let codec = ProstCodec::<LeaseKeepAliveRequest, LeaseKeepAliveResponse>::default();
+                let responses = grpc.await?.streaming(request, path, codec).await?.into_inner();
+                Ok(Open { requests, responses })
+            }
         };
         client.attempts(KEEP_ALIVE.repeat, &mut None, attempt).await
     }

@@ -15,7 +15,6 @@ use tonic_prost::ProstCodec;
 
 use super::assembly::Assembly;
 use crate::method::Method;
-use crate::pool::Picked;
 use crate::{Client, Error};
 
 const WATCH: Method<WatchRequest, WatchResponse> = Method::repeatable("/etcdserverpb.Watch/Watch");
@@ -170,20 +169,18 @@ async fn open(client: &Client, create: WatchCreateRequest) -> Result<Open, Error
     let create = WatchRequest {
         request_union: Some(RequestUnion::CreateRequest(create)),
     };
-    let attempt = async |picked: &Picked| {
+    let attempt = |channel| {
         let (requests, outgoing) = mpsc::channel(QUEUE_MAX);
         // The channel has room, and this is the first.
         let _ = requests.try_send(create.clone());
-        let request = client.request(ReceiverStream::new(outgoing), None)?;
-        let mut grpc = client.grpc(&picked.channel).await?;
-        let path = PathAndQuery::from_static(WATCH.path);
-        let codec = ProstCodec::<WatchRequest, WatchResponse>::default();
-        let responses = grpc.streaming(request, path, codec).await?.into_inner();
-        Ok(Open {
-            requests,
-            responses,
-            watch_id: 0,
-        })
+        let request = client.request(ReceiverStream::new(outgoing), None);
+        let grpc = client.grpc(channel);
+        async move {
+            let path = PathAndQuery::from_static(WATCH.path);
+            let codec = ProstCodec::<WatchRequest, WatchResponse>::default();
+            let responses = grpc.await?.streaming(request, path, codec).await?.into_inner();
+            Ok(Open { requests, responses, watch_id: 0 })
+        }
     };
     client.attempts(WATCH.repeat, &mut None, attempt).await
 }
