@@ -29,7 +29,8 @@ pub(super) struct Names {
 #[derive(Debug, Clone)]
 enum Change {
     Create(PathBuf, Node),
-    Rename(PathBuf, PathBuf),
+    /// Which file it is was settled when the call was made, whatever becomes of earlier changes.
+    Rename(PathBuf, PathBuf, Node),
     Unlink(PathBuf),
 }
 
@@ -76,8 +77,8 @@ impl Names {
         if parent(from) != parent(to) {
             return Err(io::ErrorKind::CrossesDevices.into());
         }
-        self.expect_file(from)?;
-        self.change(Change::Rename(from.into(), to.into()));
+        let node = self.expect_file(from)?;
+        self.change(Change::Rename(from.into(), to.into(), node));
         Ok(())
     }
 
@@ -140,9 +141,9 @@ impl Names {
         }
     }
 
-    fn expect_file(&self, path: &Path) -> io::Result<()> {
+    fn expect_file(&self, path: &Path) -> io::Result<Node> {
         match self.get(path) {
-            Some(Node::File(_)) => Ok(()),
+            Some(node @ Node::File(_)) => Ok(node),
             Some(Node::Dir) => Err(io::ErrorKind::IsADirectory.into()),
             None => Err(io::ErrorKind::NotFound.into()),
         }
@@ -152,20 +153,20 @@ impl Names {
 impl Change {
     fn path(&self) -> &Path {
         match self {
-            Self::Create(path, _) | Self::Rename(path, _) | Self::Unlink(path) => path,
+            Self::Create(path, _) | Self::Rename(path, ..) | Self::Unlink(path) => path,
         }
     }
 
-    /// A change whose ground was lost has no effect.
     fn apply(&self, names: &mut BTreeMap<PathBuf, Node>) {
         match self {
             Self::Create(path, node) => {
                 names.insert(path.clone(), *node);
             }
-            Self::Rename(from, to) => {
-                if let Some(node) = names.remove(from) {
-                    names.insert(to.clone(), node);
+            Self::Rename(from, to, node) => {
+                if names.get(from) == Some(node) {
+                    names.remove(from);
                 }
+                names.insert(to.clone(), *node);
             }
             Self::Unlink(path) => {
                 names.remove(path);

@@ -218,3 +218,72 @@ fn the_last_batch_is_provable_after_any_opening() {
     disk.flip_bit(&path_of(1), end as u64, 0);
     assert!(!judge(&disk, 1, 2));
 }
+
+/// Without any marker left, a later batch still proves that an earlier one was synced.
+///
+/// covers: D-02, D-03
+#[test]
+fn a_later_batch_proves_an_earlier_one() {
+    let disk = SimDisk::new(1);
+    let mut caller = Caller::create(&disk, Promises::default()).unwrap();
+    for _ in 0..3 {
+        caller.append(2, 100).unwrap();
+        caller.sync().unwrap();
+    }
+    let promises = caller.promises();
+    for slot in [PAGE, 2 * PAGE] {
+        disk.flip_bit(&path_of(1), slot as u64, 0);
+    }
+    assert_eq!(
+        read(&*disk).unwrap(),
+        0..promises.synced(),
+        "markers are not needed to read"
+    );
+    for at in [3 * PAGE, 3 * PAGE + 4, 3 * PAGE + 60, 3 * PAGE + 300] {
+        disk.flip_bit(&path_of(1), at as u64, 0);
+        assert!(!judge(&disk, 1, promises.synced()), "byte {at}");
+        disk.flip_bit(&path_of(1), at as u64, 0);
+    }
+}
+
+/// Of two batches written before one sync a crash may keep only the second. That is a torn tail.
+///
+/// covers: R-017, D-01
+#[test]
+fn two_unsynced_batches_kept_in_reverse_order_are_a_torn_tail() {
+    let disk = SimDisk::new(1);
+    let mut caller = Caller::create(&disk, Promises::default()).unwrap();
+    caller.append(1, 300).unwrap();
+    caller.sync().unwrap();
+    let start = data_end(&disk, 1);
+    caller.append(1, 300).unwrap();
+    let middle = data_end(&disk, 1);
+    caller.append(1, 300).unwrap();
+    let promises = caller.promises();
+    for lost in [
+        start..middle,
+        start..start + 48,
+        start + 48..middle,
+        start..start + 1,
+    ] {
+        let disk = disk.fork();
+        disk.restart(Loss::Keep);
+        let file = disk.open(&path_of(1), OpenMode::ReadWrite).unwrap();
+        file.write_all_at(&vec![0; lost.len()], lost.start as u64)
+            .unwrap();
+        let mut caller = Caller::open(&disk, promises.clone()).unwrap();
+        assert_eq!(caller.promises().synced(), 1, "{lost:?}");
+        caller.append(1, 300).unwrap();
+        caller.sync().unwrap();
+        Caller::open(&disk, caller.promises()).unwrap();
+    }
+}
+
+/// Where the last byte that is not zero ends.
+fn data_end(disk: &SimDisk, segment: u64) -> usize {
+    let bytes = disk.contents(&path_of(segment));
+    bytes
+        .iter()
+        .rposition(|&byte| byte != 0)
+        .map_or(0, |at| at + 1)
+}
