@@ -11,6 +11,7 @@ mod defrag;
 mod directory;
 mod generation;
 mod options;
+mod pages;
 mod progress;
 mod row;
 mod snapshot;
@@ -35,6 +36,7 @@ use super::{Backend, Batch, Sizes, Snapshot};
 use crate::Error;
 
 pub use self::options::LmdbOptions;
+pub use self::pages::Checked;
 pub use self::progress::DefragProgress;
 
 /// A [`Backend`] in LMDB files.

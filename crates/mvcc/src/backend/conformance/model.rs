@@ -38,6 +38,13 @@ impl Model {
             .collect()
     }
 
+    /// Whether the snapshot holds exactly these rows.
+    #[cfg(feature = "lmdb")]
+    pub(in crate::backend) fn is_in(&self, snapshot: &dyn Snapshot) -> bool {
+        let same = |bucket| rows(snapshot, bucket, b"", None) == self.bucket(bucket);
+        Bucket::ALL.into_iter().all(same)
+    }
+
     /// Checks that the snapshot holds exactly these rows.
     pub(in crate::backend) fn check(&self, snapshot: &dyn Snapshot) {
         for bucket in Bucket::ALL {

@@ -9,6 +9,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
+use super::pages;
 use crate::Error;
 
 /// The file in a generation that says how the rest is to be read.
@@ -84,6 +85,17 @@ impl Directory {
         })
     }
 
+    /// The directory and its generation in use, if both are there. Creates nothing.
+    pub(super) fn find(root: &Path) -> Result<Option<(Self, GenerationNumber)>, Error> {
+        if !fs::exists(root).map_err(at("find directory", root))? {
+            return Ok(None);
+        }
+        let directory = Self {
+            root: root.to_owned(),
+        };
+        Ok(directory.latest()?.map(|number| (directory, number)))
+    }
+
     /// Where a finished generation lies.
     pub(super) fn path(&self, number: GenerationNumber) -> PathBuf {
         self.root.join(number.0.to_string())
@@ -103,7 +115,7 @@ impl Directory {
             .max())
     }
 
-    /// Refuses a generation that this version cannot read, or that lacks its files. Writes nothing.
+    /// Refuses a generation that this version cannot read, or that lacks its files or their ends. Writes nothing.
     pub(super) fn check(&self, number: GenerationNumber) -> Result<(), Error> {
         let path = self.path(number);
         let file = path.join(FORMAT_FILE);
@@ -114,12 +126,17 @@ impl Directory {
             return Err(at("read format of generation", &file)(reason));
         }
         // LMDB would create a missing file, and an empty store must not pass for the lost one.
-        let file = path.join(DATA_FILE);
-        let metadata = fs::metadata(&file).map_err(at("open generation", &file))?;
-        if metadata.len() == 0 {
-            return Err(at("open generation", &file)("data file is empty"));
+        let data = self.data_file(number);
+        if !pages::is_full_length(&data)? {
+            // The missing pages may be free ones. If not, LMDB would find out by a signal.
+            pages::check(&data)?;
         }
         Ok(())
+    }
+
+    /// LMDB's data file of a finished generation.
+    pub(super) fn data_file(&self, number: GenerationNumber) -> PathBuf {
+        self.path(number).join(DATA_FILE)
     }
 
     /// Creates the directory in which a generation is built, empty but for its format.

@@ -33,10 +33,12 @@ impl Subject for OnDisk {
     fn restart(self) -> Self {
         let Self { lmdb, directory } = self;
         drop(lmdb);
-        Self {
-            lmdb: open(directory.path()),
-            directory,
-        }
+        // Every state that any test reaches must look sound to the checker.
+        let checked = Lmdb::check(directory.path()).unwrap();
+        let lmdb = open(directory.path());
+        assert_eq!(checked.rows, lmdb.verify().unwrap());
+        assert!(checked.used_pages > 0);
+        Self { lmdb, directory }
     }
 
     fn backend(&self) -> &dyn Backend {

@@ -71,6 +71,7 @@ fn a_killed_process_leaves_a_prefix_with_everything_acknowledged() {
     for round in 0..12_usize {
         let acknowledged = run_and_kill(directory.path(), 1 + round * 17 % 60);
         assert!(acknowledged > last);
+        Lmdb::check(directory.path()).unwrap();
         let lmdb = open(directory.path());
         last = check_prefix(&*lmdb.snapshot().unwrap());
         // The batch that was being committed may be there too.

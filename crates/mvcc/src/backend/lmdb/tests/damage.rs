@@ -1,6 +1,7 @@
 //! Files that are not as they were written.
 
 use super::*;
+use crate::backend::conformance::{Model, delete};
 
 /// A closed store with rows, and its data file.
 fn closed(rows: u32) -> (TempDir, PathBuf) {
@@ -110,7 +111,7 @@ fn a_file_that_is_not_ours_is_refused() {
         let (directory, data) = closed(1);
         fs::write(&data, content).unwrap();
         let error = open_error(directory.path());
-        assert!(error.contains("open generation"), "{error}");
+        assert!(error.contains("data.mdb"), "{error}");
         assert!(fs::read(&data).unwrap() == content);
     }
     let (directory, data) = closed(1);
@@ -145,4 +146,103 @@ fn a_place_that_cannot_be_a_directory_is_refused() {
     fs::create_dir(directory.path().join("store")).unwrap();
     fs::write(directory.path().join("store").join("7"), b"").unwrap();
     assert!(open_error(&directory.path().join("store")).contains("FORMAT"));
+}
+
+/// A closed store with all kinds of pages (branches, leaves, large values, a free list), its data file, and the states
+/// that a reader may find: the last one and the one before.
+fn closed_with_all_kinds_of_pages() -> (TempDir, PathBuf, [Model; 2]) {
+    let OnDisk { lmdb, directory } = OnDisk::create();
+    let mut model = Model::default();
+    let mut before = Model::default();
+    for n in 0..4_u8 {
+        let mut ops: Vec<_> = Bucket::ALL
+            .map(|bucket| put(bucket, &[n], bucket.name().as_bytes()))
+            .into();
+        ops.push(put(Bucket::Key, &[n, n], &vec![n; 9_000]));
+        ops.extend(
+            (0..40).map(|row| put(Bucket::Auth, &[&[row, n][..], &[1; 300]].concat(), b"<row>")),
+        );
+        ops.extend(
+            (0..20).map(|row| delete(Bucket::Auth, &[&[row, n / 2][..], &[1; 300]].concat())),
+        );
+        before = model.clone();
+        model.apply(&ops);
+        commit(&lmdb, ops);
+    }
+    drop(lmdb);
+    let data = directory.path().join("1").join("data.mdb");
+    let checked = Lmdb::check(directory.path()).unwrap();
+    assert!(checked.rows > 100 && checked.free_pages > 0, "{checked:?}");
+    (directory, data, [model, before])
+}
+
+/// Returns whether the damage was found; if not, what is read must be right.
+fn is_found_or_harmless(directory: &Path, states: &[Model]) -> bool {
+    if Lmdb::check(directory).is_err() {
+        return true;
+    }
+    let lmdb = open(directory);
+    lmdb.verify().unwrap();
+    let snapshot = lmdb.snapshot().unwrap();
+    assert!(states.iter().any(|state| state.is_in(&*snapshot)));
+    false
+}
+
+fn check_flips(flips: u64) {
+    let (directory, data, states) = closed_with_all_kinds_of_pages();
+    let sound = fs::read(&data).unwrap();
+    let mut found = 0;
+    for flip in 0..flips {
+        // Some number that walks all over the file.
+        let place = flip.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16;
+        let mut bytes = sound.clone();
+        let bit = (place % (bytes.len() as u64 * 8)) as usize;
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        fs::write(&data, &bytes).unwrap();
+        found += u64::from(is_found_or_harmless(directory.path(), &states));
+    }
+    // The others hit free pages, and room between nodes.
+    assert!(found > flips / 10, "{found} of {flips}");
+}
+
+// covers: D-06, D-07, L-12
+#[test]
+fn no_flipped_bit_kills_or_gives_a_wrong_answer() {
+    check_flips(1_500);
+}
+
+// covers: D-06, D-07, L-12
+#[test]
+#[ignore = "reason: minutes"]
+fn no_flipped_bit_kills_or_gives_a_wrong_answer_at_length() {
+    check_flips(300_000);
+}
+
+// covers: D-08, L-13
+#[test]
+fn a_cut_file_is_refused_and_does_not_kill() {
+    let (directory, data, states) = closed_with_all_kinds_of_pages();
+    let sound = fs::read(&data).unwrap();
+    let mut refused = 0;
+    for len in (0..sound.len()).step_by(1024) {
+        fs::write(&data, &sound[..len]).unwrap();
+        match Lmdb::open(directory.path(), LmdbOptions::default()) {
+            Err(_) => refused += 1,
+            Ok(lmdb) => assert!(states[0].is_in(&*lmdb.snapshot().unwrap())),
+        }
+    }
+    assert!(refused > sound.len() / 2048);
+}
+
+#[test]
+fn an_open_store_is_not_checked() {
+    let (directory, _) = closed(1);
+    let lmdb = open(directory.path());
+    assert!(chain(&Lmdb::check(directory.path()).unwrap_err()).contains("store is open"));
+    drop(lmdb);
+    assert_eq!(Lmdb::check(directory.path()).unwrap().rows, 1);
+    assert_eq!(
+        Lmdb::check(&directory.path().join("nothing")).unwrap().rows,
+        0
+    );
 }
