@@ -1,1 +1,12 @@
-//! Whole members and clusters: end to end, differential and crash tests.
+//! Whole members and clusters: end to end, differential and crash tests, and the benchmark.
+//!
+//! Everything here treats a member as a process that takes etcd's flags and speaks etcd's protocol, so that the same
+//! code drives ferrod and the real etcd. The programs `e2e` and `bench` are started by `cargo xtask`; what needs
+//! nothing but ferrod itself is also an ordinary test of this crate.
+
+pub mod bench;
+pub mod binaries;
+pub mod clock;
+pub mod member;
+pub mod usage;
+pub mod wire;

@@ -1,0 +1,16 @@
+//! The benchmark as a program; `cargo xtask bench` builds and runs it.
+
+use clap::Parser;
+use ferrod_tests::bench;
+
+/// Measures ferrod and a peer with the same work.
+#[derive(Debug, Parser)]
+#[command(name = "bench")]
+struct Command {
+    #[command(flatten)]
+    options: bench::Options,
+}
+
+fn main() -> anyhow::Result<()> {
+    bench::run(&Command::parse().options)
+}

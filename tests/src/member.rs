@@ -1,0 +1,218 @@
+//! A member as a process of its own: started from any binary that takes etcd's flags, killed, started again.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::clock::now;
+
+/// What a member says when clients may come; other tools wait for the same words.
+const READY: &str = "ready to serve client requests";
+
+/// How long a start may take; a member that replays a long log needs some of it.
+const START_LIMIT: Duration = Duration::from_secs(120);
+
+/// How to start a member: binary, data directory, ports and further flags stay the same over restarts.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    binary: PathBuf,
+    dir: PathBuf,
+    flags: Vec<String>,
+    client_port: u16,
+    peer_port: u16,
+}
+
+impl Setup {
+    /// A sole member called `default` on free ports, with its data in `dir/data`.
+    ///
+    /// # Errors
+    /// When no port is free or the folder cannot be made.
+    pub fn new(binary: &Path, dir: &Path) -> Result<Self> {
+        std::fs::create_dir_all(dir).with_context(|| format!("create {}", dir.display()))?;
+        let (client_port, peer_port) = free_ports()?;
+        Ok(Self {
+            binary: binary.to_owned(),
+            dir: dir.to_owned(),
+            flags: Vec::new(),
+            client_port,
+            peer_port,
+        })
+    }
+
+    /// Adds a flag such as `--quota-backend-bytes=1000000`.
+    #[must_use]
+    pub fn flag(mut self, flag: impl Into<String>) -> Self {
+        self.flags.push(flag.into());
+        self
+    }
+
+    /// Where clients connect.
+    pub fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.client_port)
+    }
+
+    /// The port clients connect to.
+    pub fn client_port(&self) -> u16 {
+        self.client_port
+    }
+
+    /// The data directory.
+    pub fn data_dir(&self) -> PathBuf {
+        self.dir.join("data")
+    }
+
+    /// Everything that the member has printed, over all starts.
+    pub fn log_path(&self) -> PathBuf {
+        self.dir.join("member.log")
+    }
+
+    /// The command that starts the member, for whoever wants to see it fail.
+    pub fn command(&self) -> Command {
+        let (client, peer) = (
+            self.endpoint(),
+            format!("http://127.0.0.1:{}", self.peer_port),
+        );
+        let mut command = Command::new(&self.binary);
+        command
+            .arg("--name=default")
+            .arg(format!("--data-dir={}", self.data_dir().display()))
+            .arg(format!("--listen-client-urls={client}"))
+            .arg(format!("--advertise-client-urls={client}"))
+            .arg(format!("--listen-peer-urls={peer}"))
+            .arg(format!("--initial-advertise-peer-urls={peer}"))
+            .arg(format!("--initial-cluster=default={peer}"))
+            .args(&self.flags)
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Starts the member and waits until it serves.
+    ///
+    /// # Errors
+    /// When it ends or stays silent instead; the message carries the end of its log.
+    pub fn start(&self) -> Result<Member> {
+        let started = now();
+        let mut child = self
+            .command()
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("start {}", self.binary.display()))?;
+        let stderr = child.stderr.take().context("stderr is piped")?;
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.log_path())?;
+        let ready = follow(stderr, log);
+        let member = Member {
+            setup: self.clone(),
+            child,
+        };
+        match ready.recv_timeout(START_LIMIT) {
+            Ok(()) => Ok(member),
+            Err(RecvTimeoutError::Disconnected) => {
+                bail!(
+                    "{} ended while starting\n{}",
+                    self.binary.display(),
+                    self.log_tail(8)
+                )
+            }
+            Err(RecvTimeoutError::Timeout) => bail!(
+                "{} did not serve within {:?}\n{}",
+                self.binary.display(),
+                now() - started,
+                self.log_tail(8)
+            ),
+        }
+    }
+
+    /// The last `lines` lines of the log.
+    pub fn log_tail(&self, lines: usize) -> String {
+        let log = std::fs::read_to_string(self.log_path()).unwrap_or_default();
+        let all: Vec<&str> = log.lines().collect();
+        all[all.len().saturating_sub(lines)..].join("\n")
+    }
+}
+
+/// A running member; dropping it kills the process.
+#[derive(Debug)]
+pub struct Member {
+    setup: Setup,
+    child: Child,
+}
+
+impl Member {
+    /// How it was started, and how to start it again.
+    pub fn setup(&self) -> &Setup {
+        &self.setup
+    }
+
+    /// The process id, for `/proc`.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends the process with SIGKILL, as a crash does.
+    ///
+    /// # Errors
+    /// When the process cannot be waited for.
+    pub fn kill(mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Ends the process with SIGTERM and waits for it.
+    ///
+    /// # Errors
+    /// When the process cannot be signalled or waited for.
+    pub fn stop(mut self) -> Result<ExitStatus> {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, Signal::TERM)?;
+        Ok(self.child.wait()?)
+    }
+
+    /// Whether the process still runs.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        // Fails only when the process is gone already, which is what is wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Copies the log to a file on a thread of its own and reports the line that means ready.
+fn follow(stderr: impl std::io::Read + Send + 'static, mut log: std::fs::File) -> Receiver<()> {
+    let (ready, ready_rx) = channel();
+    std::thread::spawn(move || {
+        let mut ready = Some(ready);
+        for line in BufReader::new(stderr).lines() {
+            let Ok(line) = line else { return };
+            let _ = writeln!(log, "{line}");
+            if line.contains(READY)
+                && let Some(ready) = ready.take()
+            {
+                let _ = ready.send(());
+            }
+        }
+    });
+    ready_rx
+}
+
+/// Two ports that were free a moment ago.
+fn free_ports() -> Result<(u16, u16)> {
+    let first = TcpListener::bind("127.0.0.1:0").context("find a free port")?;
+    let second = TcpListener::bind("127.0.0.1:0").context("find a free port")?;
+    Ok((first.local_addr()?.port(), second.local_addr()?.port()))
+}

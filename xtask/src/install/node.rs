@@ -1,0 +1,23 @@
+//! The JavaScript client, in a folder of its own.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::shell;
+
+/// Name and version of the package.
+pub(super) const PACKAGE: &str = "etcd3@1.1.2";
+
+/// Installs the package and puts the test program beside it, where it finds the package.
+pub(super) fn install(root: &Path, folder: &Path) -> Result<()> {
+    shell::run(
+        Command::new("npm")
+            .args(["install", "--silent", "--no-audit", "--no-fund", "--prefix"])
+            .arg(folder)
+            .arg(PACKAGE),
+    )?;
+    std::fs::copy(root.join("tests/node/client.js"), folder.join("client.js"))?;
+    Ok(())
+}
