@@ -9,6 +9,7 @@
 mod cleaner;
 mod defrag;
 mod directory;
+mod file_system;
 mod generation;
 mod options;
 mod pages;
@@ -79,10 +80,14 @@ impl Lmdb {
     ///
     /// # Errors
     /// [`Error::Backend`], naming the path: if the directory cannot be read or written, the store is of a version that
-    /// this one does not know, a file of it is missing or is no LMDB file, or the store is already open in this
+    /// this one does not know, a file of it is missing, cut or no LMDB file, it is on another machine or the store is already open in this
     /// process. Nothing is changed then.
     pub fn open(directory: &Path, options: LmdbOptions) -> Result<Self, Error> {
-        let directory = Directory::open(directory)?;
+        let path = directory;
+        let directory = Directory::open(path)?;
+        if !options.remote_allowed {
+            file_system::check_is_local(path)?;
+        }
         let number = match directory.latest()? {
             Some(number) => number,
             None => create_first(&directory, &options)?,

@@ -115,9 +115,14 @@ impl Directory {
             .max())
     }
 
-    /// Refuses a generation that this version cannot read, or that lacks its files or their ends. Writes nothing.
+    /// Refuses a generation that is open, that this version cannot read, or that lacks files or their ends. Writes nothing.
     pub(super) fn check(&self, number: GenerationNumber) -> Result<(), Error> {
         let path = self.path(number);
+        let canonical = path.canonicalize().map_err(at("open generation", &path))?;
+        // Before any file is opened: closing a second handle of a file may drop LMDB's locks on it.
+        if heed::env_closing_event(&canonical).is_some() {
+            return Err(at("open generation", &path)("store is already open"));
+        }
         let file = path.join(FORMAT_FILE);
         let format = fs::read(&file).map_err(at("read format of generation", &file))?;
         if format != FORMAT.as_bytes() {

@@ -13,6 +13,8 @@ pub struct LmdbOptions {
     /// Whether the kernel reads ahead of page faults: faster scans of a cold file, slower random reads of one that is
     /// larger than memory.
     pub read_ahead: bool,
+    /// Whether the store may be on a file system of another machine. LMDB promises nothing there.
+    pub remote_allowed: bool,
 }
 
 const GIB: u64 = 1 << 30;
@@ -28,6 +30,7 @@ impl LmdbOptions {
             map_bytes,
             readers_max: 4096,
             read_ahead: true,
+            remote_allowed: false,
         }
     }
 }

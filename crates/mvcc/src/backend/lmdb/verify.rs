@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Lmdb;
-use super::directory::{Directory, at};
+use super::directory::Directory;
 use super::generation::Generation;
 use super::pages::{self, Checked};
 use super::snapshot::LmdbSnapshot;
@@ -24,11 +24,6 @@ impl Lmdb {
         let Some((directory, number)) = Directory::find(directory)? else {
             return Ok(Checked::default());
         };
-        let path = directory.path(number);
-        let canonical = path.canonicalize().map_err(at("check generation", &path))?;
-        if heed::env_closing_event(&canonical).is_some() {
-            return Err(at("check generation", &path)("store is open"));
-        }
         directory.check(number)?;
         pages::check(&directory.data_file(number))
     }

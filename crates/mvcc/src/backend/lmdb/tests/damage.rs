@@ -238,7 +238,7 @@ fn a_cut_file_is_refused_and_does_not_kill() {
 fn an_open_store_is_not_checked() {
     let (directory, _) = closed(1);
     let lmdb = open(directory.path());
-    assert!(chain(&Lmdb::check(directory.path()).unwrap_err()).contains("store is open"));
+    assert!(chain(&Lmdb::check(directory.path()).unwrap_err()).contains("already open"));
     drop(lmdb);
     assert_eq!(Lmdb::check(directory.path()).unwrap().rows, 1);
     assert_eq!(

@@ -1,4 +1,4 @@
-//! How fast it is: `cargo test --release -p ferrod-mvcc measure -- --ignored --nocapture`.
+//! How fast it is: `cargo test --release -p ferrod-mvcc --lib backend::lmdb::tests::measure -- --ignored --nocapture`.
 //!
 //! `FERROD_MVCC_MEASURE_DIRECTORY` chooses the disk, `FERROD_MVCC_MEASURE_ROWS` the number of rows.
 #![expect(clippy::disallowed_methods, reason = "a measurement reads the clock")]
@@ -131,6 +131,43 @@ fn measure() {
     ] {
         overwrite(&lmdb, value_bytes, count);
     }
+}
+
+/// Reads of a file of which nothing is in memory, with and without the kernel's reading ahead.
+#[test]
+#[ignore = "reason: measures, minutes"]
+fn measure_cold() {
+    let store = OnDisk::create();
+    let rows =
+        std::env::var("FERROD_MVCC_MEASURE_ROWS").map_or(2_000_000, |rows| rows.parse().unwrap());
+    append_rows(&store.lmdb, rows, &vec![7; 300].into());
+    let OnDisk { lmdb, directory } = store;
+    drop(lmdb);
+    for read_ahead in [true, false, true, false] {
+        let options = LmdbOptions {
+            read_ahead,
+            ..LmdbOptions::default()
+        };
+        forget(directory.path());
+        let lmdb = Lmdb::open(directory.path(), options.clone()).unwrap();
+        let snapshot = lmdb.snapshot().unwrap();
+        let since = Instant::now();
+        for n in scattered(rows).take(10_000) {
+            snapshot.get(Bucket::Key, &key(n)).unwrap();
+        }
+        report(&format!("cold get, read ahead {read_ahead}"), 10_000, since);
+        drop(snapshot);
+        drop(lmdb);
+        forget(directory.path());
+        let lmdb = Lmdb::open(directory.path(), options).unwrap();
+        scan_rows(&format!("cold scan, read ahead {read_ahead}"), &lmdb);
+    }
+}
+
+/// Drops the closed store's file from the page cache.
+fn forget(directory: &Path) {
+    let file = fs::File::open(directory.join("1").join("data.mdb")).unwrap();
+    rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
 }
 
 /// Appends rows and deletes as many old ones in each batch, so that freed pages are used again.

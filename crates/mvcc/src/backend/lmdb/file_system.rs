@@ -1,0 +1,59 @@
+//! Which file systems LMDB can live on.
+
+use std::path::Path;
+
+use super::directory::at;
+use crate::Error;
+
+/// Types of file systems whose files are on another machine, by their numbers in `statfs(2)`.
+///
+/// There a map is not kept in step with other writers, a lost server is a signal in the middle of a read, and locks may be
+/// worth nothing.
+const REMOTE: [(u32, &str); 8] = [
+    (0x6969, "NFS"),
+    (0x517b, "SMB"),
+    (0xfe53_4d42, "SMB2"),
+    (0xff53_4d42, "CIFS"),
+    (0x0102_1997, "9P"),
+    (0x00c3_6400, "Ceph"),
+    (0x5346_414f, "AFS"),
+    (0x7375_7245, "Coda"),
+];
+
+/// Refuses a directory on another machine.
+pub(super) fn check_is_local(directory: &Path) -> Result<(), Error> {
+    let statistics = rustix::fs::statfs(directory).map_err(at("ask for file system", directory))?;
+    match remote_name(statistics.f_type as u32) {
+        Some(name) => {
+            let reason = format!("{name} is a remote file system, which LMDB does not support");
+            Err(at("open store", directory)(reason))
+        }
+        None => Ok(()),
+    }
+}
+
+/// All numbers have 32 bits, in a field whose width and sign depend on the machine.
+fn remote_name(number: u32) -> Option<&'static str> {
+    REMOTE
+        .iter()
+        .find(|(remote, _)| *remote == number)
+        .map(|(_, name)| *name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // covers: L-17
+    #[test]
+    fn remote_file_systems_are_known_by_number() {
+        assert_eq!(remote_name(0x6969), Some("NFS"));
+        assert_eq!(
+            remote_name(i64::from(0xff53_4d42_u32 as i32) as u32),
+            Some("CIFS")
+        );
+        assert_eq!(remote_name(0xef53), None, "ext4");
+        check_is_local(&std::env::temp_dir()).unwrap();
+        assert!(check_is_local(Path::new("/not/there")).is_err());
+    }
+}
