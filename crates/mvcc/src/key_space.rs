@@ -247,10 +247,11 @@ impl KeySpace {
     /// Returns whether there is more that needs no waiting.
     pub fn maintain(&mut self) -> bool {
         self.collect();
-        if self.flushed > self.link.shared.current.load().flushed || self.compactor.is_running() {
+        let has_flushed = self.flushed > self.link.shared.current.load().flushed;
+        if has_flushed || self.compactor_has_work() {
             self.publish(self.applied.0, self.applied.1);
         }
-        self.compactor.is_running()
+        self.compactor_has_work()
     }
 
     /// Whether so much is unflushed that applying should wait; see [`KeySpace::wait_for_room`].
@@ -335,6 +336,10 @@ impl KeySpace {
         self.link.flush_asked = false;
         // The snapshot may be older than what has just left the overlay.
         self.snapshot = Lazy::default();
+    }
+
+    fn compactor_has_work(&self) -> bool {
+        self.compactor.has_work(&self.link.shared.deletes_pending)
     }
 
     /// Drops a bounded number of records from the index, if a compaction is under way.

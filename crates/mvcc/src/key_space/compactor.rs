@@ -62,8 +62,11 @@ impl Compactor {
             .is_some_and(|scheduled| scheduled.batch > self.flushed_batch)
     }
 
-    pub(crate) fn is_running(&self) -> bool {
-        self.running.is_some() || (self.scheduled.is_some() && !self.waits_for_flush())
+    /// Whether a step would get on.
+    pub(crate) fn has_work(&self, pending: &AtomicUsize) -> bool {
+        let begun = self.running.is_some();
+        let may_begin = self.scheduled.is_some() && !self.waits_for_flush();
+        (begun || may_begin) && pending.load(Ordering::Relaxed) < DELETES_PENDING_MAX
     }
 
     /// Walks on by about `records_max` records; returns what was dropped.
