@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use ferrod_env::sim::{Loss, SimDisk};
 use ferrod_env::{Disk, OpenMode};
-use ferrod_wal::{Error, SegmentSeq};
+use ferrod_wal::{Batch, Error, SegmentSeq, inspect};
 
-use crate::model::{Caller, Promises, options, path_of, read};
+use crate::model::{Caller, ENTRY, Promises, dir, options, path_of, read};
 
 const PAGE: usize = 4096;
 
@@ -277,6 +277,83 @@ fn two_unsynced_batches_kept_in_reverse_order_are_a_torn_tail() {
         caller.sync().unwrap();
         Caller::open(&disk, caller.promises()).unwrap();
     }
+}
+
+/// Markers go to two slots by turns, so that one torn in writing leaves the one before.
+///
+/// covers: D-04
+#[test]
+fn a_torn_marker_leaves_the_one_before() {
+    let disk = SimDisk::new(1);
+    let mut caller = Caller::create(&disk, Promises::default()).unwrap();
+    let mut slots = Vec::new();
+    for _ in 0..4 {
+        let before = disk.contents(&path_of(1));
+        caller.append(1, 10).unwrap();
+        caller.sync().unwrap();
+        let after = disk.contents(&path_of(1));
+        let changed = |page: &usize| before[*page..page + 32] != after[*page..page + 32];
+        slots.extend([PAGE, 2 * PAGE].into_iter().filter(changed));
+    }
+    // Creating the log took the first turn.
+    assert_eq!(slots, [2 * PAGE, PAGE, 2 * PAGE, PAGE]);
+    caller.wal.sync_idle().unwrap();
+    let path = path_of(1);
+    disk.flip_bit(&path, PAGE as u64 + 20, 0);
+    assert_eq!(read(&*disk).unwrap(), 0..4);
+    disk.flip_bit(&path, data_end(&disk, 1) as u64 - 1, 0);
+    assert_eq!(
+        read(&*disk).unwrap(),
+        0..3,
+        "the last batch has lost its only proof"
+    );
+}
+
+/// A batch of another history with the same sequence in the same place is not taken for ours, though
+/// it is whole in itself: it does not continue what is before it, or is not what the marker names.
+///
+/// covers: D-16
+#[test]
+fn a_batch_of_another_history_is_damage() {
+    for (ours, theirs) in [([1, 7], [2, 7]), ([7, 1], [7, 2])] {
+        let ((disk, start), (other, _)) = (history(ours), history(theirs));
+        let file = disk.open(&path_of(1), OpenMode::ReadWrite).unwrap();
+        let bytes = other.contents(&path_of(1));
+        file.write_all_at(&bytes[start..], start as u64).unwrap();
+        match inspect(&*disk, dir()).damage {
+            Some(Error::Corrupt {
+                segment: SegmentSeq(1),
+                offset,
+            }) => {
+                assert_eq!(offset, start as u64);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    // Without markers nothing says that ours was synced, but theirs still does not fit.
+    let ((disk, start), (other, _)) = (history([1, 7]), history([2, 7]));
+    let file = disk.open(&path_of(1), OpenMode::ReadWrite).unwrap();
+    let bytes = other.contents(&path_of(1));
+    file.write_all_at(&bytes[start..], start as u64).unwrap();
+    file.write_all_at(&[0; 2 * PAGE], PAGE as u64).unwrap();
+    let found = inspect(&*disk, dir());
+    assert_eq!(found.torn.unwrap().offset, start as u64);
+    assert_eq!(found.records.len(), 2);
+}
+
+/// A log of two synced batches of one record each, and where the second begins.
+fn history(fillers: [u8; 2]) -> (Arc<SimDisk>, usize) {
+    let disk = SimDisk::new(1);
+    let mut wal = Caller::create(&disk, Promises::default()).unwrap().wal;
+    let mut batch = Batch::new();
+    let mut start = 0;
+    for byte in fillers {
+        start = data_end(&disk, 1);
+        batch.push(ENTRY, &[byte; 100]);
+        wal.append(&mut batch, |_| {}).unwrap();
+        wal.sync().unwrap();
+    }
+    (disk, start)
 }
 
 /// Where the last byte that is not zero ends.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ferrod_env::sim::{Loss, SimDisk};
+use ferrod_env::sim::{Effect, Loss, Op, SimDisk, When};
 use ferrod_env::{Disk, OpenMode};
 use ferrod_wal::{Error, Identity, Options, SegmentSeq, TornTail, Wal};
 
@@ -205,6 +205,21 @@ fn a_prepared_segment_that_lost_its_content_is_no_harm() {
     }
 }
 
+/// Segments that were never used are removed from the top, so that a death leaves no hole.
+///
+/// covers: P-04, P-08
+#[test]
+fn several_unused_segments_are_removed_without_leaving_a_hole() {
+    for death in 1..30 {
+        let (disk, promises) = four_segments();
+        put(&disk, &path_of(6), &[]);
+        disk.script(When::Call(disk.calls() + death), Effect::Death);
+        let _ = Caller::open(&disk, promises.clone());
+        disk.restart(Loss::Keep);
+        Caller::open(&disk, promises).unwrap();
+    }
+}
+
 /// covers: P-08, D-01
 #[test]
 fn a_segment_cut_after_its_last_batch_gets_its_length_back() {
@@ -321,7 +336,6 @@ fn without_syncs_the_log_still_reads_back() {
     }
     wal.sync_idle().unwrap();
     drop(wal);
-    use ferrod_env::sim::Op;
     for op in [Op::SyncData, Op::SyncAll, Op::SyncDir] {
         assert_eq!(disk.calls_of(op), 0, "{op:?}");
     }
