@@ -749,3 +749,6 @@ fn drop_all(proposals: &[Proposal], reason: DropReason, actions: &mut Vec<Action
         actions.push(Action::Dropped { ids, reason });
     }
 }
+
+#[cfg(test)]
+mod tests;

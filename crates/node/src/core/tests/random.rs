@@ -1,0 +1,242 @@
+//! Small clusters under random faults, each run repeatable from its seed.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::rig::Rig;
+use crate::{Action, Input, LogIndex, Proposal, ProposalId, ReadId, Role, Term};
+
+/// SplitMix64: enough for choosing what happens next.
+pub(super) struct Dice(u64);
+
+impl Dice {
+    pub(super) fn new(seed: u64) -> Dice {
+        Dice(seed)
+    }
+
+    pub(super) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let word = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        word ^ (word >> 31)
+    }
+
+    pub(super) fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
+    }
+}
+
+/// What is true for ever once one member has seen it.
+#[derive(Default)]
+struct History {
+    /// What each index holds.
+    entries: BTreeMap<LogIndex, (Term, Bytes)>,
+    /// Reads under way: the highest index applied anywhere when each was asked.
+    reads: BTreeMap<ReadId, LogIndex>,
+    asked: u64,
+    answered: usize,
+    proposed: u64,
+}
+
+impl History {
+    /// Equal state at equal applied index, on all members and across restarts.
+    fn check_applied(&mut self, rig: &Rig) {
+        for member in rig.members.values() {
+            let Some((index, term, payload)) = member.applied.last() else {
+                continue;
+            };
+            let known = self
+                .entries
+                .entry(*index)
+                .or_insert((*term, payload.clone()));
+            assert_eq!(
+                known,
+                &(*term, payload.clone()),
+                "members differ at {index}"
+            );
+        }
+    }
+
+    fn highest(&self) -> LogIndex {
+        self.entries.keys().next_back().copied().unwrap_or_default()
+    }
+
+    /// A read index is never below what was applied anywhere before the read was asked for.
+    fn check_reads(&mut self, actions: &[Action]) {
+        for action in actions {
+            if let Action::ReadReady { reads, index } = action {
+                for read in reads {
+                    let asked = self.reads.remove(read).expect("each read is answered once");
+                    assert!(
+                        *index >= asked,
+                        "read {read:?} got {index}, but {asked} was applied before"
+                    );
+                    self.answered += 1;
+                }
+            }
+        }
+    }
+}
+
+fn step(rig: &mut Rig, dice: &mut Dice, history: &mut History, faults: bool) {
+    let ids = rig.ids();
+    let id = ids[usize::try_from(dice.below(ids.len() as u64)).unwrap()];
+    if !rig.is_up(id) {
+        if dice.below(4) == 0 {
+            rig.start(id);
+        }
+        return;
+    }
+    let actions = match dice.below(if faults { 40 } else { 36 }) {
+        0..8 => rig.persist(id),
+        8..14 => rig.apply(id),
+        14..16 => rig.input(id, Input::Tick),
+        16..19 => {
+            history.proposed += 1;
+            let payload = history.proposed.to_string().into();
+            rig.input(
+                id,
+                Input::Propose(vec![Proposal::normal(
+                    ProposalId(history.proposed),
+                    payload,
+                )]),
+            )
+        }
+        19 => {
+            history.asked += 1;
+            let read = ReadId(history.asked);
+            history.reads.insert(read, history.highest());
+            rig.input(id, Input::Read(read))
+        }
+        20 => rig.input(id, Input::Idle),
+        21..36 => deliver_one(rig, dice, id, faults),
+        36 => rig.input(id, Input::Transfer(crate::MemberId(1 + dice.below(3)))),
+        37 => rig.input(id, Input::LeaderGone(crate::MemberId(1 + dice.below(3)))),
+        38 if dice.below(10) == 0 => {
+            rig.crash(id);
+            Vec::new()
+        }
+        _ => {
+            drop(rig.messages_to(id));
+            Vec::new()
+        }
+    };
+    history.check_reads(&actions);
+    history.check_applied(rig);
+}
+
+/// Any message to the member may come next; it may come twice, or not at all.
+fn deliver_one(rig: &mut Rig, dice: &mut Dice, id: u64, faults: bool) -> Vec<Action> {
+    let waiting: Vec<_> = (0..rig.network.len())
+        .filter(|n| rig.network[*n].to == crate::MemberId(id))
+        .collect();
+    if waiting.is_empty() {
+        return Vec::new();
+    }
+    let pick = if faults {
+        dice.below(waiting.len() as u64)
+    } else {
+        0
+    };
+    let n = waiting[usize::try_from(pick).unwrap()];
+    let message = if faults && dice.below(8) == 0 {
+        rig.network[n].clone()
+    } else {
+        rig.network.remove(n)
+    };
+    if faults && dice.below(12) == 0 {
+        return Vec::new();
+    }
+    rig.input(id, Input::Peer(message))
+}
+
+fn run(seed: u64, members: &[u64]) -> History {
+    let mut dice = Dice::new(seed);
+    let mut rig = Rig::default();
+    let mut history = History::default();
+    rig.bootstrap(members, members);
+    for _ in 0..4000 {
+        step(&mut rig, &mut dice, &mut history, true);
+    }
+    // The faults stop; everyone must get to the same place.
+    rig.network.clear();
+    for id in rig.ids() {
+        if !rig.is_up(id) {
+            rig.start(id);
+        }
+    }
+    let before = history.highest();
+    for _ in 0..12_000 {
+        step(&mut rig, &mut dice, &mut history, false);
+    }
+    assert!(
+        history.highest() > before,
+        "seed {seed}: no progress after the faults"
+    );
+    let leads = |id: &u64| rig.members[id].core().soft_state().role == Role::Leader;
+    assert!(members.iter().any(leads), "seed {seed}: nobody leads");
+    history
+}
+
+/// covers, P-KV-05, P-KV-09
+#[test]
+fn three_members_agree_under_faults() {
+    let histories: Vec<_> = (0..25).map(|seed| run(seed, &[1, 2, 3])).collect();
+    assert!(histories.iter().all(|history| history.answered > 0));
+}
+
+#[test]
+fn one_member_agrees_with_itself() {
+    (0..10).for_each(|seed| drop(run(seed, &[1])));
+}
+
+#[test]
+#[ignore = "more seeds: minutes"]
+fn many_seeds() {
+    (100..3000).for_each(|seed| drop(run(seed, &[1, 2, 3])));
+}
+
+///
+#[test]
+fn a_disk_that_never_syncs_promises_nothing() {
+    for seed in 0..20 {
+        let mut dice = Dice::new(seed);
+        let mut rig = Rig::default();
+        rig.bootstrap(&[1, 2, 3], &[1, 2, 3]);
+        for _ in 0..6 {
+            rig.ids().into_iter().for_each(|id| drop(rig.apply(id)));
+        }
+        let asked = 1 + dice.below(3);
+        for _ in 0..2000 {
+            let id = 1 + dice.below(3);
+            let actions = match dice.below(5) {
+                0 => rig.input(id, Input::Tick),
+                1 if id != asked => rig.persist(id),
+                2 => rig.apply(id),
+                _ => deliver_one(&mut rig, &mut dice, id, false),
+            };
+            let promises = |action: &Action| match action {
+                Action::Send(messages) => messages.iter().any(|message| {
+                    use crate::PeerBody::{Accepted, Append, Vote, VoteAnswer};
+                    matches!(
+                        message.body,
+                        Vote { pre: false, .. }
+                            | VoteAnswer {
+                                pre: false,
+                                granted: true,
+                                ..
+                            }
+                            | Append { .. }
+                            | Accepted { .. }
+                    )
+                }),
+                _ => false,
+            };
+            assert!(
+                id != asked || !actions.iter().any(promises),
+                "seed {seed}: {actions:?}"
+            );
+        }
+    }
+}
