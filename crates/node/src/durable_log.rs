@@ -219,3 +219,6 @@ fn raise_top(tops: &mut VecDeque<(SegmentSeq, LogIndex)>, segment: SegmentSeq, i
         _ => tops.push_back((segment, index)),
     }
 }
+
+#[cfg(test)]
+mod tests;

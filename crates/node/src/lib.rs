@@ -1,4 +1,73 @@
 //! One raft member: a sans-IO core on raft-rs, and the executor that persists, sends and applies.
+//!
+//! [`Core`] decides: [`Input`]s in, [`Action`]s out, no file, thread or clock. [`Node`] carries out: it writes what the
+//! core wants durable to a [`DurableLog`], hands committed entries to a [`StateMachine`] and messages to a [`Transport`].
+//! A member that is alone and one of a cluster are the same code; the first takes fewer hops between threads.
+//!
+//! ```
+//! use std::sync::{Arc, mpsc};
+//!
+//! use ferrod_env::{RealClock, RealDisk};
+//! use ferrod_node::*;
+//! use ferrod_wal::{Identity, Options};
+//!
+//! struct Machine(mpsc::Sender<Vec<u8>>);
+//!
+//! impl StateMachine for Machine {
+//!     fn apply(&mut self, entries: Vec<Entry>) -> Result<(), BoxError> {
+//!         entries.iter().try_for_each(|entry| self.0.send(entry.payload.to_vec()))?;
+//!         Ok(())
+//!     }
+//!     fn judge_change(&mut self, _: &CommittedChange) -> bool {
+//!         true
+//!     }
+//!     fn apply_change(&mut self, _: AppliedChange) -> Result<(), BoxError> {
+//!         Ok(()) // A real one stores the configuration with the applied index.
+//!     }
+//!     fn role_changed(&mut self, _: SoftState) {}
+//! }
+//!
+//! struct Silent;
+//!
+//! impl Observer for Silent {
+//!     fn dropped(&self, _: Vec<ProposalId>, _: DropReason) {}
+//!     fn failed(&self, _: &Error) {}
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let scratch = tempfile::tempdir()?;
+//! let (disk, dir) = (Arc::new(RealDisk), scratch.path().join("wal"));
+//! let (member, identity) = (MemberId(1), Identity { cluster: 1, member: 1 });
+//! # let options = Options { segment_bytes: 1 << 20, ..Options::default() };
+//! let voter =
+//!     ConfChange { id: 0, kind: ConfChangeKind::AddVoter, member, context: "who it is".into() };
+//! drop(DurableLog::create(disk.clone(), &dir, options, identity, &[voter])?);
+//!
+//! let (log, opened) = DurableLog::open(disk, &dir, options, Some(identity))?;
+//! let (applied, results) = mpsc::channel();
+//! let node = Node::start(Parts {
+//!     config: Config::new(member, /* seed */ 7, /* boot nonce */ 1),
+//!     pace: Pace::default(),
+//!     log,
+//!     recovered: opened.recovered,
+//!     from: StartingPoint::default(), // Where the state machine stands: nothing applied yet.
+//!     machine: Machine(applied),
+//!     transport: NoPeers,
+//!     observer: Arc::new(Silent),
+//!     clock: Arc::new(RealClock::new()),
+//! })?;
+//! while !node.handle().reads_alone() {
+//!     std::thread::yield_now(); // A server waits for `StateMachine::role_changed`.
+//! }
+//! node.handle().propose(ProposalId(1), "hello".into())?;
+//! assert!(results.iter().any(|payload| payload == b"hello"));
+//! node.stop()?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Start reading at [`Core::handle`]; what leaves a member and when is in `core.rs`, what its threads do in `engine.rs`,
+//! the records on disk in `record.rs`.
 
 mod action;
 mod conf;
