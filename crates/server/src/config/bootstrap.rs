@@ -1,0 +1,265 @@
+//! The members with which a new cluster starts.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ferrod_node::MemberId;
+
+use super::missing::sentence;
+use super::url::UrlError;
+use super::{ClusterState, Config, MemberUrl};
+use crate::ids::{ClusterId, cluster_id, initial_member_id};
+
+/// One member of a new cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InitialMember {
+    /// Its id.
+    pub id: MemberId,
+    /// Its name.
+    pub name: String,
+    /// Its peer URLs, sorted.
+    pub peer_urls: Vec<MemberUrl>,
+}
+
+/// The members with which a new cluster starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InitialCluster {
+    /// The id of the cluster.
+    pub id: ClusterId,
+    /// This member's id.
+    pub local: MemberId,
+    /// All members, this one too, in order of id.
+    pub members: Vec<InitialMember>,
+}
+
+/// Why a new cluster cannot start with these members, in etcd's words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BootstrapError {
+    /// A URL that is none.
+    #[error("error setting up initial cluster: {0}")]
+    Url(#[from] UrlError),
+    /// No members at all.
+    #[error("initial cluster unset and no discovery endpoints found")]
+    Unset,
+    /// This member is not among them.
+    #[error("couldn't find local name {0:?} in the initial cluster configuration")]
+    NoLocalName(String),
+    /// Two members share a URL.
+    #[error("initial cluster {0} has duplicate url")]
+    DuplicateUrl(String),
+    /// Two members have the same id.
+    #[error("member exists with identical ID {0}")]
+    SameId(MemberId),
+    /// The hash came out as zero.
+    #[error("cannot use 0 as member id")]
+    ZeroId,
+    /// The list has URLs of this member that it does not advertise.
+    #[error(
+        "--initial-cluster has {missing} but missing from --initial-advertise-peer-urls={advertised}"
+    )]
+    NotAdvertised {
+        /// `name=url` for each.
+        missing: String,
+        /// What is advertised.
+        advertised: String,
+    },
+    /// This member advertises URLs that the list has not.
+    #[error(
+        "--initial-advertise-peer-urls has {missing} but missing from --initial-cluster={initial}"
+    )]
+    NotInCluster {
+        /// The URLs.
+        missing: String,
+        /// `name=url` for each that is advertised.
+        initial: String,
+    },
+    /// Something that this version has not.
+    #[error("{0}")]
+    Missing(String),
+}
+
+impl Config {
+    /// The members with which this member starts a new cluster. To be asked only when there is no
+    /// data yet: a member that has some knows its cluster, and these flags say nothing then.
+    ///
+    /// # Errors
+    /// [`BootstrapError`]; more than one member, or joining, is not available in this version.
+    pub fn initial_cluster(&self) -> Result<InitialCluster, BootstrapError> {
+        if self.cluster.state == ClusterState::Existing {
+            return Err(BootstrapError::Missing(sentence(
+                "--initial-cluster-state=existing",
+                "joining a cluster is",
+            )));
+        }
+        let by_name = read_members(&self.cluster.initial)?;
+        if by_name.is_empty() && self.cluster.initial.is_empty() {
+            return Err(BootstrapError::Unset);
+        }
+        let local_urls = by_name
+            .get(&self.name)
+            .ok_or_else(|| BootstrapError::NoLocalName(self.name.clone()))?;
+        check_duplicates(&by_name)?;
+        self.check_advertised(local_urls)?;
+        let cluster = self.assemble(by_name)?;
+        if cluster.members.len() > 1 {
+            return Err(BootstrapError::Missing(sentence(
+                &format!("--initial-cluster={}", self.cluster.initial),
+                "a cluster of several members is",
+            )));
+        }
+        Ok(cluster)
+    }
+
+    fn assemble(
+        &self,
+        by_name: BTreeMap<String, Vec<MemberUrl>>,
+    ) -> Result<InitialCluster, BootstrapError> {
+        let mut members = BTreeMap::new();
+        let mut local = MemberId::NONE;
+        for (name, peer_urls) in by_name {
+            let texts: Vec<&str> = peer_urls.iter().map(MemberUrl::as_str).collect();
+            let id = initial_member_id(&texts, &self.cluster.token);
+            if id == MemberId::NONE {
+                return Err(BootstrapError::ZeroId);
+            }
+            if name == self.name {
+                local = id;
+            }
+            let member = InitialMember {
+                id,
+                name,
+                peer_urls,
+            };
+            if members.insert(id, member).is_some() {
+                return Err(BootstrapError::SameId(id));
+            }
+        }
+        let ids: Vec<MemberId> = members.keys().copied().collect();
+        Ok(InitialCluster {
+            id: cluster_id(&ids),
+            local,
+            members: members.into_values().collect(),
+        })
+    }
+
+    /// What this member advertises must be what the list says of it, or the others would look for
+    /// it in the wrong place. URLs are compared as texts; names are not resolved.
+    fn check_advertised(&self, local_urls: &[MemberUrl]) -> Result<(), BootstrapError> {
+        let listed: BTreeSet<&str> = local_urls.iter().map(MemberUrl::as_str).collect();
+        let advertised: BTreeSet<&str> = self
+            .advertise_peer_urls
+            .iter()
+            .map(MemberUrl::as_str)
+            .collect();
+        let with_name = |url: &&str| format!("{}={url}", self.name);
+        let missing: Vec<String> = listed.difference(&advertised).map(with_name).collect();
+        if !missing.is_empty() {
+            return Err(BootstrapError::NotAdvertised {
+                missing: missing.join(","),
+                advertised: join(&advertised),
+            });
+        }
+        let missing: BTreeSet<&str> = advertised.difference(&listed).copied().collect();
+        if !missing.is_empty() {
+            let initial: Vec<String> = advertised.iter().map(with_name).collect();
+            return Err(BootstrapError::NotInCluster {
+                missing: join(&missing),
+                initial: initial.join(","),
+            });
+        }
+        Ok(())
+    }
+}
+
+fn join(texts: &BTreeSet<&str>) -> String {
+    let texts: Vec<&str> = texts.iter().copied().collect();
+    texts.join(",")
+}
+
+/// Reads `name=url,name=url`; a name may come again with another URL.
+fn read_members(text: &str) -> Result<BTreeMap<String, Vec<MemberUrl>>, UrlError> {
+    let mut members: BTreeMap<String, Vec<MemberUrl>> = BTreeMap::new();
+    for part in text.split(',').filter(|part| !part.is_empty()) {
+        let (name, url) = part.split_once('=').unwrap_or((part, ""));
+        members
+            .entry(name.to_owned())
+            .or_default()
+            .push(MemberUrl::parse(url)?);
+    }
+    for urls in members.values_mut() {
+        urls.sort();
+    }
+    Ok(members)
+}
+
+fn check_duplicates(by_name: &BTreeMap<String, Vec<MemberUrl>>) -> Result<(), BootstrapError> {
+    let mut seen = BTreeSet::new();
+    if by_name.values().flatten().all(|url| seen.insert(url)) {
+        return Ok(());
+    }
+    let all: Vec<String> = by_name
+        .iter()
+        .flat_map(|(name, urls)| urls.iter().map(move |url| format!("{name}={url}")))
+        .collect();
+    Err(BootstrapError::DuplicateUrl(all.join(",")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Startup, Surroundings};
+
+    fn cluster_of(words: &[&str]) -> Result<InitialCluster, String> {
+        let startup = Startup::read(&Surroundings::for_test(words));
+        let config = startup.config().expect("the flags are good");
+        config.initial_cluster().map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn without_flags_it_is_the_default_member() {
+        let cluster = cluster_of(&[]).unwrap();
+        assert_eq!(cluster.id.to_string(), "cdf818194e3a8c32");
+        assert_eq!(cluster.local.to_string(), "8e9e05c52164694d");
+        assert_eq!(cluster.members[0].name, "default");
+    }
+
+    /// Each text is what etcd 3.5.1 logged for the same flags, less what it says in brackets.
+    #[test]
+    fn mistakes_are_told_in_the_words_of_etcd() {
+        for (words, message) in [
+            (
+                &["--initial-cluster=default"][..],
+                "error setting up initial cluster: URL scheme must be http, https, unix, or unixs: ",
+            ),
+            (
+                &["--name=foo", "--initial-cluster=a=http://b:1"],
+                "couldn't find local name \"foo\" in the initial cluster configuration",
+            ),
+            (
+                &["--initial-cluster=default=http://localhost:1"],
+                "--initial-cluster has default=http://localhost:1 but missing from --initial-advertise-peer-urls=http://localhost:2380",
+            ),
+            (
+                &["--initial-advertise-peer-urls=http://localhost:2380,http://localhost:2381"],
+                "--initial-advertise-peer-urls has http://localhost:2381 but missing from --initial-cluster=default=http://localhost:2380,default=http://localhost:2381",
+            ),
+            (
+                &["--initial-cluster=default=http://localhost:2380,b=http://localhost:2380"],
+                "initial cluster b=http://localhost:2380,default=http://localhost:2380 has duplicate url",
+            ),
+            (
+                &["--initial-cluster="],
+                "initial cluster unset and no discovery endpoints found",
+            ),
+            (
+                &["--initial-cluster-state=existing"],
+                "--initial-cluster-state=existing: joining a cluster is not available in this version of ferrod",
+            ),
+            (
+                &["--initial-cluster=default=http://localhost:2380,b=http://b:1"],
+                "--initial-cluster=default=http://localhost:2380,b=http://b:1: a cluster of several members is not available in this version of ferrod",
+            ),
+        ] {
+            assert_eq!(cluster_of(words), Err(message.to_owned()), "{words:?}");
+        }
+    }
+}
