@@ -1,1 +1,19 @@
 //! The server: gRPC services, configuration and life cycle around the ferrod crates.
+
+pub mod config;
+pub mod ids;
+pub mod logging;
+pub mod version;
+
+mod engine;
+mod grpc;
+mod mailbox;
+mod member;
+mod meters;
+mod pages;
+mod serve;
+mod watch_events;
+mod watching;
+mod worker;
+
+pub use member::{Error, Signal, run};

@@ -1,0 +1,241 @@
+//! What all threads of a member share: the way into the log, and the state that came out of it.
+
+mod flush;
+mod lessor;
+mod machine;
+mod observer;
+mod quota;
+mod waiters;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use ferrod_env::Clock;
+use ferrod_lease::LeaseId;
+use ferrod_mvcc::Views;
+use ferrod_mvcc::backend::Backend;
+use ferrod_node::{MemberId, NodeHandle, Proposal, ProposalId, Term};
+use ferrod_proto::ApiError;
+use ferrod_proto::etcdserverpb::internal_raft_request::Request;
+use ferrod_proto::etcdserverpb::{InternalRaftRequest, RequestHeader, ResponseHeader};
+use ferrod_store::{Answer, ClusterView, SharedLeases};
+use prost::Message;
+use tokio::sync::{Notify, oneshot};
+use tonic::Status;
+
+pub(crate) use flush::FlushLoop;
+pub(crate) use lessor::{KeepAlive, Lessor};
+pub(crate) use machine::Machine;
+pub(crate) use observer::NodeObserver;
+pub(crate) use waiters::{Outcome, Waiters};
+
+use crate::grpc::status;
+use crate::ids::{ClusterId, RequestIds};
+use crate::mailbox::Mailbox;
+
+/// Committed entries that may wait to be applied before proposals are refused.
+const BACKLOG_MAX: u64 = 5000;
+
+/// Bounds that the configuration sets.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Bytes of one encoded log entry.
+    pub(crate) request_bytes_max: usize,
+    /// Operations in one list of a transaction.
+    pub(crate) txn_ops_max: usize,
+    /// Bytes of backend at which nothing more is stored; `None` is no bound.
+    pub(crate) quota_bytes: Option<u64>,
+    /// The quota as configured, for those who ask.
+    pub(crate) quota_shown: i64,
+    /// How long a proposal or a read barrier may take.
+    pub(crate) request_timeout: Duration,
+    /// Seconds that a lease lives at least.
+    pub(crate) lease_ttl_min: i64,
+}
+
+impl Limits {
+    /// What is added to a request on its way into the log must not make a message too large.
+    const MESSAGE_OVERHEAD: usize = 512 << 10;
+
+    /// Bytes of one gRPC message from a client.
+    pub(crate) fn message_bytes_max(&self) -> usize {
+        self.request_bytes_max + Self::MESSAGE_OVERHEAD
+    }
+}
+
+/// What all threads of a member share.
+pub(crate) struct Engine {
+    pub(crate) cluster_id: ClusterId,
+    pub(crate) member: MemberId,
+    pub(crate) limits: Limits,
+    pub(crate) election_timeout: Duration,
+    /// Period of signs of life on watch streams without events.
+    pub(crate) watch_progress: Duration,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) node: NodeHandle,
+    pub(crate) views: Views,
+    pub(crate) backend: Arc<dyn Backend>,
+    pub(crate) cluster: ClusterView,
+    pub(crate) leases: SharedLeases,
+    pub(crate) lessor: Arc<Lessor>,
+    pub(crate) waiters: Arc<Waiters>,
+    pub(crate) ids: Arc<RequestIds>,
+    /// Rings when a compaction is through.
+    pub(crate) compacted: Arc<Notify>,
+    pub(crate) meters: Arc<crate::meters::Meters>,
+}
+
+impl Engine {
+    /// A header that speaks for this member.
+    pub(crate) fn header(&self, revision: i64) -> ResponseHeader {
+        ResponseHeader {
+            cluster_id: self.cluster_id.0,
+            member_id: self.member.0,
+            revision,
+            raft_term: self.node.status().soft.term.0,
+        }
+    }
+
+    /// Fills in what only the serving member knows. A revision that is there stays.
+    pub(crate) fn fill(&self, header: &mut Option<ResponseHeader>) {
+        let revision = header.as_ref().map_or(0, |header| header.revision);
+        let revision = if revision == 0 {
+            self.views.load().revision()
+        } else {
+            revision
+        };
+        *header = Some(self.header(revision));
+    }
+
+    /// Offers a request to the log. The answer comes through `mailbox`, or not before `timeout`.
+    ///
+    /// Nothing that follows depends on the caller: it may go away at any time.
+    ///
+    /// # Errors
+    /// `too many requests` or `request is too large`: then it is not in the log.
+    pub(crate) fn offer(
+        &self,
+        request: Request,
+        mailbox: &Arc<Mailbox>,
+        timeout: Duration,
+    ) -> Result<oneshot::Receiver<Outcome>, Status> {
+        let id = self.ids.next();
+        self.offer_as(id, request, mailbox, timeout, None)
+    }
+
+    /// As [`Engine::offer`]; with a term, only the leader of that term may put it into the log.
+    pub(crate) fn offer_as(
+        &self,
+        id: u64,
+        request: Request,
+        mailbox: &Arc<Mailbox>,
+        timeout: Duration,
+        term: Option<Term>,
+    ) -> Result<oneshot::Receiver<Outcome>, Status> {
+        let state = self.node.status();
+        if state.committed.0 > state.applied.0 + BACKLOG_MAX {
+            return Err(status::of(ApiError::TooManyRequests));
+        }
+        let payload = encode(id, request);
+        if payload.len() > self.limits.request_bytes_max {
+            return Err(status::of(ApiError::RequestTooLarge));
+        }
+        let deadline = self.clock.now() + timeout;
+        let receiver = self.waiters.insert(id, mailbox.clone(), deadline);
+        let proposal = match term {
+            None => Proposal::normal(ProposalId(id), payload),
+            Some(term) => Proposal::in_term(ProposalId(id), payload, term),
+        };
+        self.meters.server.proposals_pending.inc();
+        if self.node.propose_as(proposal).is_err() {
+            self.waiters.remove(id);
+            self.meters.server.proposals_pending.dec();
+            return Err(status::of(ApiError::Stopped));
+        }
+        Ok(receiver)
+    }
+
+    /// Puts a request through the log and waits for its answer.
+    pub(crate) async fn propose(
+        &self,
+        request: Request,
+        mailbox: &Arc<Mailbox>,
+        timeout: Option<Duration>,
+    ) -> Result<Answer, Status> {
+        let longest = self.limits.request_timeout;
+        let timeout = timeout.map_or(longest, |timeout| timeout.min(longest));
+        let receiver = self.offer(request, mailbox, timeout)?;
+        receiver
+            .await
+            .unwrap_or_else(|_| Err(status::of(ApiError::Stopped)))
+    }
+
+    /// Waits until a read here sees everything that was acknowledged before the call.
+    pub(crate) async fn barrier(&self, timeout: Option<Duration>) -> Result<(), Status> {
+        if self.node.reads_alone() {
+            return Ok(());
+        }
+        let longest = self.limits.request_timeout;
+        let timeout = timeout.map_or(longest, |timeout| timeout.min(longest));
+        let read = self.read_index();
+        tokio::time::timeout(timeout, read)
+            .await
+            .unwrap_or_else(|_| Err(status::of(ApiError::Timeout)))
+    }
+
+    async fn read_index(&self) -> Result<(), Status> {
+        let (sender, receiver) = oneshot::channel();
+        // The reader may have gone away by the time the index is known.
+        self.node
+            .read_index(Box::new(move |index| drop(sender.send(index))));
+        let index = match receiver.await {
+            Ok(Ok(index)) => index,
+            Ok(Err(ferrod_node::ReadFailure::LeaderChanged)) => {
+                return Err(status::of(ApiError::LeaderChanged));
+            }
+            Ok(Err(ferrod_node::ReadFailure::Stopped)) | Err(_) => {
+                return Err(status::of(ApiError::Stopped));
+            }
+        };
+        while self.views.load().applied_index() < index.0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        Ok(())
+    }
+
+    /// Waits until the rows that the compaction at `revision` superseded are deleted, durably.
+    pub(crate) async fn wait_compacted(&self, revision: i64) {
+        loop {
+            let change = self.compacted.notified();
+            if self.views.compaction_finished() >= revision {
+                return;
+            }
+            change.await;
+        }
+    }
+
+    /// The period of one stream's signs of life: up to a tenth longer than configured, by its salt.
+    pub(crate) fn watch_progress_interval(&self, salt: u64) -> Duration {
+        let base = self.watch_progress.max(Duration::from_millis(100));
+        base + base.mul_f64((salt % 1000) as f64 / 10_000.0)
+    }
+
+    /// A lease id that nobody has used, for a client that wants one chosen. Positive.
+    pub(crate) fn new_lease_id(&self) -> LeaseId {
+        LeaseId((self.ids.next() & (u64::MAX >> 1)).cast_signed())
+    }
+}
+
+fn encode(id: u64, request: Request) -> Bytes {
+    let header = Some(RequestHeader {
+        id,
+        ..RequestHeader::default()
+    });
+    let entry = InternalRaftRequest {
+        header,
+        id: 0,
+        request: Some(request),
+    };
+    entry.encode_to_vec().into()
+}

@@ -1,0 +1,66 @@
+//! The thread that writes the backend: flushes, and the deletes of compactions.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ferrod_env::Clock;
+use ferrod_mvcc::{Error, Flusher, Wake};
+use ferrod_node::{LogIndex, NodeHandle};
+use tokio::sync::{Notify, watch};
+
+/// Rows that wait longer are written even if they are few, so that a restart has little to replay.
+const FLUSH_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The state of the thread that writes the backend.
+pub(crate) struct FlushLoop {
+    pub(crate) flusher: Flusher,
+    pub(crate) node: NodeHandle,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) meters: Arc<crate::meters::Meters>,
+    pub(crate) fatal: watch::Sender<Option<String>>,
+    /// Rings when a compaction is through.
+    pub(crate) compacted: Arc<Notify>,
+}
+
+impl FlushLoop {
+    /// Runs until the key space is gone; then writes what is left.
+    pub(crate) fn run(mut self) {
+        while let Some(result) = self.step() {
+            if let Err(error) = result {
+                let text = crate::logging::error_chain(&error);
+                // Nobody listens any more when the member stops anyway.
+                let _stopping = self.fatal.send(Some(text));
+                return;
+            }
+        }
+    }
+
+    /// Waits for work and does it; `None` when there will be no more.
+    fn step(&mut self) -> Option<Result<(), Error>> {
+        let wake = self.flusher.wait(FLUSH_INTERVAL);
+        let began = self.clock.now();
+        let progress = match wake {
+            Wake::DeletesDue => self.flusher.delete_step(),
+            Wake::FlushDue | Wake::Timeout => self.flusher.flush(),
+            Wake::Closed => match self.flusher.flush() {
+                Ok(_) => return None,
+                Err(error) => Err(error),
+            },
+        };
+        Some(progress.map(|progress| {
+            let took = self.clock.now().saturating_sub(began);
+            if progress.rows_written + progress.rows_deleted > 0 {
+                let histogram = &self.meters.disk.backend_commit_duration_seconds;
+                histogram.observe(took.as_secs_f64());
+            }
+            self.node.flushed(LogIndex(progress.applied_index));
+            if let Some(revision) = progress.compaction_finished {
+                tracing::info!(
+                    "compact-revision" = revision,
+                    "finished scheduled compaction"
+                );
+                self.compacted.notify_waiters();
+            }
+        }))
+    }
+}

@@ -1,0 +1,201 @@
+//! The leader's clock for leases: who is renewed, and who has run out.
+//!
+//! Only the leader counts time. A member that becomes leader gives every lease its full time again, from the moment when
+//! it has applied everything of earlier terms; one that loses leadership forgets all deadlines at once.
+
+use std::time::Duration;
+
+use ferrod_lease::{Deadlines, LeaseId, Pace, Renewal, Ttl};
+use ferrod_node::{Role, SoftState, Term};
+use ferrod_store::{Effect, SharedLeases};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+/// Leases that one slice of loading takes.
+const LOAD_SLICE: usize = 10_000;
+
+/// What became of a keep-alive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeepAlive {
+    /// It lives on for this many seconds.
+    Renewed(i64),
+    /// No such lease.
+    Unknown,
+    /// It has run out and will be gone in a moment.
+    Expired,
+    /// This member does not lead.
+    NotLeader,
+}
+
+/// The leader's clock for leases.
+pub(crate) struct Lessor {
+    leases: SharedLeases,
+    /// Length of an election: what a new leader adds to every lease.
+    extension: Duration,
+    standing: Mutex<Standing>,
+    /// Rings when a lease is gone.
+    revoked: Notify,
+}
+
+enum Standing {
+    Following,
+    /// Leads, and has not applied all of the earlier terms yet.
+    Elected(Term),
+    Leading {
+        term: Term,
+        deadlines: Deadlines,
+        load: Load,
+    },
+}
+
+enum Load {
+    From(Option<LeaseId>),
+    Complete,
+}
+
+impl Lessor {
+    pub(crate) fn new(leases: SharedLeases, extension: Duration) -> Lessor {
+        let standing = Mutex::new(Standing::Following);
+        Lessor {
+            leases,
+            extension,
+            standing,
+            revoked: Notify::new(),
+        }
+    }
+
+    /// Hears of leadership, in order with the entries.
+    pub(crate) fn role_changed(&self, state: &SoftState) {
+        let mut standing = self.standing.lock();
+        *standing = match state.role {
+            Role::Leader => Standing::Elected(state.term),
+            _ => Standing::Following,
+        };
+        drop(standing);
+        self.revoked.notify_waiters();
+    }
+
+    /// The first entry of a term was applied, and so all of earlier terms.
+    pub(crate) fn term_began(&self, began: Term, now: Duration) {
+        let mut standing = self.standing.lock();
+        if matches!(*standing, Standing::Elected(term) if term == began) {
+            let count = self.leases.read().len();
+            let deadlines = Deadlines::promote(count, now, self.extension, Pace::default());
+            *standing = Standing::Leading {
+                term: began,
+                deadlines,
+                load: Load::From(None),
+            };
+        }
+    }
+
+    /// Hears what an entry did to leases.
+    pub(crate) fn heard(&self, effect: &Effect, now: Duration) {
+        if let Standing::Leading { deadlines, .. } = &mut *self.standing.lock() {
+            match effect {
+                Effect::Granted(id, ttl) => deadlines.grant(*id, *ttl, now),
+                Effect::Revoked(id) => deadlines.revoke(*id),
+                Effect::Checkpointed(stored) => {
+                    for (id, remaining) in stored {
+                        deadlines.checkpointed(*id, *remaining);
+                    }
+                }
+                Effect::Cluster => {}
+            }
+        }
+        if matches!(effect, Effect::Revoked(_)) {
+            self.revoked.notify_waiters();
+        }
+    }
+
+    /// Renews a lease. Leadership was confirmed by the caller.
+    pub(crate) fn renew(&self, id: LeaseId, now: Duration) -> KeepAlive {
+        let Standing::Leading {
+            deadlines, load, ..
+        } = &mut *self.standing.lock()
+        else {
+            return KeepAlive::NotLeader;
+        };
+        let renewal = match deadlines.renew(id, now) {
+            Renewal::Unknown if !matches!(load, Load::Complete) => {
+                self.load_one(deadlines, id);
+                deadlines.renew(id, now)
+            }
+            renewal => renewal,
+        };
+        match renewal {
+            Renewal::Renewed { ttl, .. } => KeepAlive::Renewed(ttl.seconds()),
+            Renewal::Expired => KeepAlive::Expired,
+            Renewal::Unknown => KeepAlive::Unknown,
+        }
+    }
+
+    /// Whole seconds that a lease has left; `None` if it is unknown or this member does not lead.
+    pub(crate) fn remaining(&self, id: LeaseId, now: Duration) -> Option<i64> {
+        let Standing::Leading { deadlines, .. } = &mut *self.standing.lock() else {
+            return None;
+        };
+        self.load_one(deadlines, id);
+        deadlines.remaining(id, now)
+    }
+
+    /// All leases, soonest to end first, if this member leads.
+    pub(crate) fn by_deadline(&self) -> Option<Vec<LeaseId>> {
+        match &*self.standing.lock() {
+            Standing::Leading {
+                deadlines,
+                load: Load::Complete,
+                ..
+            } => Some(deadlines.by_deadline()),
+            _ => None,
+        }
+    }
+
+    /// Leases that have run out, with the term in which this member may say so; loads a slice of leases first.
+    pub(crate) fn expired(&self, now: Duration, max: usize) -> Option<(Term, Vec<LeaseId>)> {
+        let Standing::Leading {
+            term,
+            deadlines,
+            load,
+        } = &mut *self.standing.lock()
+        else {
+            return None;
+        };
+        if let Load::From(after) = load {
+            let slice: Vec<_> = self
+                .leases
+                .read()
+                .grants_after(*after)
+                .take(LOAD_SLICE)
+                .collect();
+            *load = match slice.last() {
+                Some(last) if slice.len() == LOAD_SLICE => Load::From(Some(last.id)),
+                _ => Load::Complete,
+            };
+            deadlines.load(slice);
+        }
+        Some((*term, deadlines.expired(now, max)))
+    }
+
+    /// Returns when a lease may have gone, or leadership. Ask for it before looking.
+    pub(crate) fn change(&self) -> tokio::sync::futures::Notified<'_> {
+        self.revoked.notified()
+    }
+
+    fn load_one(&self, deadlines: &mut Deadlines, id: LeaseId) {
+        let leases = self.leases.read();
+        if let Some(lease) = leases.get(id) {
+            let grant = ferrod_lease::Grant {
+                id,
+                ttl: lease.ttl(),
+                checkpoint: lease.checkpoint(),
+            };
+            deadlines.load([grant]);
+        }
+    }
+
+    /// The time to live that a lease was granted.
+    pub(crate) fn granted(&self, id: LeaseId) -> Option<Ttl> {
+        self.leases.read().get(id).map(|lease| lease.ttl())
+    }
+}

@@ -1,0 +1,203 @@
+//! The state machine as the node drives it: decode, apply, publish, then answer.
+//!
+//! All of a batch becomes visible at once, before anyone hears of it: whoever has an answer in hand finds its effect.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ferrod_env::Clock;
+use ferrod_mvcc::Changes;
+use ferrod_node::{
+    AppliedChange, BoxError, CommittedChange, ConfChange, ConfChangeKind, Entry, Role, SoftState,
+    StateMachine,
+};
+use ferrod_proto::ApiError;
+use ferrod_store::{Answer, ConfState, Member, MemberChange, Store};
+use ferrod_watch::EventBatch;
+
+use super::{Lessor, Waiters};
+use crate::grpc::status;
+use crate::mailbox::{Delivery, Mailbox};
+use crate::watch_events;
+
+/// The store with everyone who must hear of what it does.
+pub(crate) struct Machine {
+    pub(crate) store: Store,
+    pub(crate) waiters: Arc<Waiters>,
+    pub(crate) lessor: Arc<Lessor>,
+    /// One for each runtime.
+    pub(crate) mailboxes: Vec<Arc<Mailbox>>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) meters: Arc<crate::meters::Meters>,
+}
+
+impl StateMachine for Machine {
+    fn apply(&mut self, entries: Vec<Entry>) -> Result<(), BoxError> {
+        let Some(last) = entries.last().map(|entry| (entry.index.0, entry.term.0)) else {
+            return Ok(());
+        };
+        // What fills the overlay was published with the batches before.
+        self.store.keyspace().wait_for_room()?;
+        let mut batch = Done::default();
+        for entry in entries {
+            if entry.payload.is_empty() {
+                self.lessor.term_began(entry.term, self.clock.now());
+                continue;
+            }
+            self.apply_entry(entry, &mut batch)?;
+        }
+        self.publish(last, batch);
+        Ok(())
+    }
+
+    fn judge_change(&mut self, change: &CommittedChange) -> bool {
+        let Some(wanted) = member_change(&change.change) else {
+            return false;
+        };
+        self.store.judge_member_change(&wanted).is_ok()
+    }
+
+    fn apply_change(&mut self, change: AppliedChange) -> Result<(), BoxError> {
+        let AppliedChange {
+            committed,
+            conf_state,
+        } = change;
+        if let (Some(conf_state), Some(wanted)) = (conf_state, member_change(&committed.change)) {
+            let ids = |members: &[ferrod_node::MemberId]| members.iter().map(|m| m.0).collect();
+            let conf_state = ConfState::new(ids(&conf_state.voters), ids(&conf_state.learners));
+            self.store.apply_member_change(wanted, &conf_state)?;
+        }
+        self.publish((committed.index.0, committed.term.0), Done::default());
+        Ok(())
+    }
+
+    fn role_changed(&mut self, state: SoftState) {
+        self.meters
+            .server
+            .is_leader
+            .set(i64::from(state.role == Role::Leader));
+        self.meters
+            .server
+            .has_leader
+            .set(i64::from(state.leader.known().is_some()));
+        if state.leader.known().is_some() {
+            self.meters.server.leader_changes_seen_total.inc();
+        }
+        self.lessor.role_changed(&state);
+    }
+}
+
+/// What a batch has done and nobody has heard of.
+#[derive(Default)]
+struct Done {
+    answers: Vec<(u64, Result<Answer, ApiError>)>,
+    changes: Vec<Changes>,
+}
+
+impl Machine {
+    fn apply_entry(&mut self, entry: Entry, batch: &mut Done) -> Result<(), BoxError> {
+        let index = entry.index;
+        let (id, applied) = self
+            .store
+            .apply_payload(entry.payload)
+            .map_err(|error| format!("entry {index}: {}", crate::logging::error_chain(&error)))?;
+        if let Some(effect) = &applied.effect {
+            self.lessor.heard(effect, self.clock.now());
+        }
+        batch.answers.push((id, applied.answer));
+        batch.changes.extend(applied.changes);
+        Ok(())
+    }
+
+    fn publish(&mut self, (index, term): (u64, u64), batch: Done) {
+        let compacted = self.store.keyspace().compacted();
+        self.store.publish(index, term);
+        self.meters.server.proposals_applied_total.set(index as i64);
+        self.send_events(&batch.changes, compacted);
+        for (slot, deliveries) in self.sort(batch.answers) {
+            self.mailboxes[slot].leave(|letters| letters.deliveries.extend(deliveries));
+        }
+        self.store.keyspace().maintain();
+    }
+
+    /// Sends events to the runtimes where somebody watches, before any of them answers: nobody who has an answer in
+    /// hand finds a hub that has not heard of it.
+    fn send_events(&self, changes: &[Changes], compacted: i64) {
+        if !self.mailboxes.iter().any(|mailbox| mailbox.wants_events()) {
+            return;
+        }
+        let events: Vec<Arc<EventBatch>> = changes.iter().map(watch_events::batch).collect();
+        for mailbox in self
+            .mailboxes
+            .iter()
+            .filter(|mailbox| mailbox.wants_events())
+        {
+            mailbox.leave(|letters| {
+                letters.events.extend(events.iter().cloned());
+                letters.compacted = Some(compacted);
+            });
+        }
+    }
+
+    /// Sorts answers by the runtime that waits for them.
+    fn sort(
+        &self,
+        answers: Vec<(u64, Result<Answer, ApiError>)>,
+    ) -> BTreeMap<usize, Vec<Delivery>> {
+        let mut sorted: BTreeMap<usize, Vec<Delivery>> = BTreeMap::new();
+        for (id, answer) in answers {
+            let Some(waiter) = self.waiters.remove(id) else {
+                continue;
+            };
+            self.meters.server.proposals_pending.dec();
+            let delivery: Delivery = (waiter.sender, answer.map_err(status::of));
+            match self
+                .mailboxes
+                .iter()
+                .position(|m| Arc::ptr_eq(m, &waiter.mailbox))
+            {
+                Some(slot) => sorted.entry(slot).or_default().push(delivery),
+                // A waiter outside the runtimes is woken by itself.
+                None => drop(delivery.0.send(delivery.1)),
+            }
+        }
+        sorted
+    }
+}
+
+/// What a change of raft's configuration means for the members; `None` if its context cannot be read.
+fn member_change(change: &ConfChange) -> Option<MemberChange> {
+    let member = || serde_json::from_slice::<Member>(&change.context).ok();
+    let id = change.member.0;
+    Some(match change.kind {
+        ConfChangeKind::Remove => MemberChange::Remove(id),
+        ConfChangeKind::Update => MemberChange::Update(Member { id, ..member()? }),
+        ConfChangeKind::AddLearner => MemberChange::Add(Member {
+            id,
+            is_learner: true,
+            ..member()?
+        }),
+        ConfChangeKind::AddVoter => {
+            // etcd promotes a learner by adding it as a voter, with a flag beside the member.
+            if is_promotion(&change.context) {
+                MemberChange::Promote(id)
+            } else {
+                MemberChange::Add(Member {
+                    id,
+                    is_learner: false,
+                    ..member()?
+                })
+            }
+        }
+    })
+}
+
+#[derive(serde::Deserialize)]
+struct ChangeContext {
+    #[serde(rename = "isPromote", default)]
+    is_promote: bool,
+}
+
+fn is_promotion(context: &[u8]) -> bool {
+    serde_json::from_slice::<ChangeContext>(context).is_ok_and(|context| context.is_promote)
+}

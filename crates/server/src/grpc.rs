@@ -1,0 +1,15 @@
+//! The gRPC services, over hyper and the message types of `proto`.
+
+pub(crate) mod call;
+mod cluster;
+pub(crate) mod dispatch;
+mod health;
+mod kv;
+mod lease;
+mod maintenance;
+mod range_reply;
+mod range_stream;
+pub(crate) mod reply;
+pub(crate) mod status;
+mod unary;
+mod watch;

@@ -1,0 +1,209 @@
+//! The watch stream: requests in, messages out, both paced by the client.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use ferrod_proto::ApiError;
+use ferrod_proto::etcdserverpb::watch_create_request::FilterType;
+use ferrod_proto::etcdserverpb::watch_request::RequestUnion;
+use ferrod_proto::etcdserverpb::{WatchCreateRequest, WatchRequest};
+use ferrod_watch::{Create, KeyRange, Options, Sender, StreamId, WatchId};
+use futures_util::Stream;
+use http::Response;
+use hyper::body::Incoming;
+use tokio::time::Interval;
+use tonic::Status;
+use tonic::codec::Streaming;
+
+use super::dispatch::Caller;
+use super::reply::{self, FramePoll, ReplyBody};
+use super::status;
+use crate::watching::Ask;
+use crate::worker::Worker;
+
+/// Messages are sent together up to about so many bytes.
+const RUN_BYTES: usize = 32 << 10;
+/// A stream that asked for a leader ends after so many looks without one.
+const MISSED_MAX: u32 = 3;
+
+pub(super) async fn watch(caller: Caller, body: Incoming) -> Result<Response<ReplyBody>, Status> {
+    let Caller { worker, call } = caller;
+    let decoder = tonic_prost::ProstDecoder::<WatchRequest>::default();
+    let limit = worker.engine.limits.message_bytes_max();
+    let requests = Streaming::new_request(decoder, body, None, Some(limit));
+    let stream = worker.watching.open();
+    let progress = worker.engine.watch_progress_interval(stream_salt(stream));
+    let leader = call
+        .has_leader
+        .then(|| LeaderCheck::new(worker.engine.election_timeout));
+    Ok(reply::stream(Box::pin(WatchStream {
+        requests: Some(requests),
+        progress: interval(progress),
+        leader,
+        stream,
+        worker,
+    })))
+}
+
+/// Spreads the timers of streams that open together.
+fn stream_salt(stream: StreamId) -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(format!("{stream:?}"))
+}
+
+fn interval(period: Duration) -> Interval {
+    let start = tokio::time::Instant::now() + period;
+    tokio::time::interval_at(start, period)
+}
+
+/// One watch stream.
+struct WatchStream {
+    worker: Arc<Worker>,
+    stream: StreamId,
+    /// `None` once the client has closed its side: it still listens.
+    requests: Option<Streaming<WatchRequest>>,
+    progress: Interval,
+    leader: Option<LeaderCheck>,
+}
+
+/// Looks for a leader once per election timeout.
+struct LeaderCheck {
+    look: Interval,
+    missed: u32,
+}
+
+impl LeaderCheck {
+    fn new(election_timeout: Duration) -> LeaderCheck {
+        LeaderCheck {
+            look: interval(election_timeout),
+            missed: 0,
+        }
+    }
+}
+
+impl FramePoll for WatchStream {
+    fn poll_frames(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Status>>> {
+        let this = self.get_mut();
+        if this.leader_lost(cx) {
+            return Poll::Ready(Some(Err(status::of(ApiError::NoLeader))));
+        }
+        if let Err(error) = this.take_requests(cx) {
+            return Poll::Ready(Some(Err(error)));
+        }
+        while this.progress.poll_tick(cx).is_ready() {
+            this.worker.watching.ask(this.stream, Ask::Tick);
+        }
+        match this.collect(cx) {
+            Some(run) => Poll::Ready(Some(Ok(run))),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl WatchStream {
+    fn leader_lost(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(check) = &mut self.leader else {
+            return false;
+        };
+        while check.look.poll_tick(cx).is_ready() {
+            let leader = self.worker.engine.node.status().soft.leader.known();
+            check.missed = if leader.is_some() {
+                0
+            } else {
+                check.missed + 1
+            };
+        }
+        check.missed >= MISSED_MAX
+    }
+
+    fn take_requests(&mut self, cx: &mut Context<'_>) -> Result<(), Status> {
+        while let Some(requests) = &mut self.requests
+            && self.worker.watching.accepts_requests(self.stream)
+        {
+            match Pin::new(requests).poll_next(cx) {
+                Poll::Pending => break,
+                Poll::Ready(None) => self.requests = None,
+                Poll::Ready(Some(Err(error))) if error.code() == tonic::Code::Cancelled => {
+                    return Err(status::of(ApiError::WatchCanceled));
+                }
+                Poll::Ready(Some(Err(error))) => return Err(error),
+                Poll::Ready(Some(Ok(request))) => self.take(request),
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&self, request: WatchRequest) {
+        let ask = match request.request_union {
+            Some(RequestUnion::CreateRequest(request)) => Ask::Create(create(request)),
+            Some(RequestUnion::CancelRequest(request)) => Ask::Cancel(WatchId(request.watch_id)),
+            Some(RequestUnion::ProgressRequest(_)) => Ask::Progress,
+            None => return,
+        };
+        // "Now" must not be before anything that this client has seen.
+        self.worker.hand_out_mail();
+        self.worker.watching.ask(self.stream, ask);
+    }
+
+    /// What waits for the client, up to a good size for one frame.
+    fn collect(&self, cx: &mut Context<'_>) -> Option<Bytes> {
+        let engine = &self.worker.engine;
+        let sender = Sender {
+            cluster_id: engine.cluster_id.0,
+            member_id: engine.member.0,
+            raft_term: engine.node.status().soft.term.0,
+        };
+        let limit = engine.limits.message_bytes_max();
+        let mut run = BytesMut::new();
+        while run.len() < RUN_BYTES
+            && let Some(response) = self.worker.watching.poll(self.stream, cx.waker())
+        {
+            for message in response.messages(&sender, limit) {
+                let len = message.encoded_len(&sender);
+                run.reserve(reply::PREFIX_BYTES + len);
+                reply::put_prefix(&mut run, len);
+                message.write_prefix(&sender, &mut run);
+                message
+                    .events()
+                    .iter()
+                    .for_each(|event| run.put_slice(event));
+            }
+        }
+        (!run.is_empty()).then(|| run.freeze())
+    }
+}
+
+impl Drop for WatchStream {
+    fn drop(&mut self) {
+        self.worker.watching.close(self.stream);
+    }
+}
+
+/// An empty key stands for the least key there is.
+fn create(request: WatchCreateRequest) -> Create {
+    let key = if request.key.is_empty() {
+        Bytes::from_static(b"\0")
+    } else {
+        request.key
+    };
+    let filtered = |filter: FilterType| request.filters.contains(&(filter as i32));
+    Create {
+        range: KeyRange::from_request(key, request.range_end),
+        start_revision: request.start_revision,
+        watch_id: request.watch_id,
+        options: Options {
+            no_put: filtered(FilterType::Noput),
+            no_delete: filtered(FilterType::Nodelete),
+            prev_kv: request.prev_kv,
+            progress_notify: request.progress_notify,
+            fragment: request.fragment,
+        },
+        denied: None,
+    }
+}

@@ -1,0 +1,136 @@
+//! The life of a member: open what is on disk, join the log, serve, and stop.
+
+mod announce;
+mod data_dir;
+mod listeners;
+mod open;
+mod signals;
+mod upkeep;
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::config::Config;
+use crate::mailbox::Mailbox;
+use crate::serve::Runtimes;
+use crate::watching::Watching;
+use crate::worker::Worker;
+use listeners::Listeners;
+use open::Opened;
+pub use signals::Signal;
+use signals::Signals;
+
+/// Why a member could not start, or had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration cannot be carried out here.
+    #[error("{0}")]
+    Start(String),
+    /// Something that the member needs was refused by the system.
+    #[error("{doing}")]
+    System {
+        /// What was being done.
+        doing: String,
+        /// What the system, or a part of the member, said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The member cannot go on: what it holds may be damaged, or can no longer be made durable.
+    #[error("{0}")]
+    Fatal(String),
+}
+
+impl Error {
+    fn system(
+        doing: impl Into<String>,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Error {
+        Error::System {
+            doing: doing.into(),
+            source: source.into(),
+        }
+    }
+}
+
+/// Runs a member until a signal asks it to stop, or something fails.
+///
+/// # Errors
+/// Whatever keeps it from starting, and whatever it must not go on with.
+pub fn run(config: &Config) -> Result<Signal, Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| Error::system("start the runtime", source))?;
+    runtime.block_on(live(config))
+}
+
+async fn live(config: &Config) -> Result<Signal, Error> {
+    let listeners = Listeners::bind(config)?;
+    let runtimes_count = std::thread::available_parallelism().map_or(1, usize::from);
+    let opened = open::open(config, runtimes_count)?;
+    let (stop, stopping) = watch::channel(false);
+    let runtimes = start_runtimes(&opened, &stopping)?;
+    let fatal = opened.fatal();
+    let mut fatal = std::pin::pin!(fatal);
+    let upkeep = upkeep::start(&opened.engine, config);
+
+    tokio::select! {
+        () = announce::publish(&opened.engine, config) => {}
+        fatal = &mut fatal => return Err(fatal),
+    }
+    let engine = opened.engine.clone();
+    let version = tokio::spawn(async move { announce::set_cluster_version(&engine).await });
+    let mut accepting = listeners.accept(config, &runtimes, &stopping);
+    let mut signals = Signals::new()?;
+    tracing::info!("ready to serve client requests");
+
+    let signal = tokio::select! {
+        signal = signals.next() => signal,
+        fatal = &mut fatal => return Err(fatal),
+        Some(failed) = accepting.join_next() => return Err(listener_failed(failed)),
+    };
+    tracing::info!(signal = signal.word(), "received signal; shutting down");
+    tracing::info!(name = config.name, "data-dir" = %config.data_dir.display(), "closing etcd server");
+    // Nobody listens if all runtimes have ended.
+    let _ended = stop.send(true);
+    version.abort();
+    drop(upkeep);
+    stop_runtimes(runtimes).await;
+    opened.close()?;
+    tracing::info!(name = config.name, "data-dir" = %config.data_dir.display(), "closed etcd server");
+    Ok(signal)
+}
+
+fn start_runtimes(
+    opened: &Opened,
+    stopping: &watch::Receiver<bool>,
+) -> Result<Arc<Runtimes>, Error> {
+    let worker = |mailbox: &Arc<Mailbox>| {
+        let watching = Watching::new(opened.engine.views.clone(), mailbox.clone());
+        Arc::new(Worker::new(
+            opened.engine.clone(),
+            mailbox.clone(),
+            watching,
+        ))
+    };
+    let workers = opened.mailboxes.iter().map(worker).collect();
+    let runtimes = Runtimes::start(workers, stopping);
+    runtimes
+        .map(Arc::new)
+        .map_err(|source| Error::system("start the runtimes", source))
+}
+
+/// Waits for the runtimes without holding up this one, on which their last answers may depend.
+async fn stop_runtimes(runtimes: Arc<Runtimes>) {
+    // A thread that panicked has said so.
+    let _ = tokio::task::spawn_blocking(move || runtimes.join()).await;
+}
+
+fn listener_failed(failed: Result<std::io::Result<()>, tokio::task::JoinError>) -> Error {
+    match failed {
+        Ok(Err(source)) => Error::system("listener failed", source),
+        Ok(Ok(())) => Error::Fatal("listener ended".to_owned()),
+        Err(source) => Error::system("listener failed", source),
+    }
+}

@@ -1,0 +1,297 @@
+//! From a data directory to a running log with its state machine.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::UNIX_EPOCH;
+
+use ferrod_env::{Clock, Disk, RealClock, RealDisk};
+use ferrod_mvcc::Options;
+use ferrod_mvcc::backend::{Backend, Lmdb, LmdbOptions};
+use ferrod_node::{
+    ConfChange, ConfChangeKind, ConfState, DurableLog, LogIndex, MemberId, NoPeers, Node,
+    OpenedLog, Pace, Parts, Severity, StartingPoint, Term,
+};
+use ferrod_store::{Member, Store};
+use ferrod_wal::Identity;
+use tokio::sync::{Notify, watch};
+
+use super::Error;
+use super::data_dir::DataDir;
+use crate::config::{Config, MemberUrl};
+use crate::engine::{Engine, FlushLoop, Lessor, Limits, Machine, NodeObserver, Waiters};
+use crate::ids::{ClusterId, RequestIds};
+use crate::mailbox::Mailbox;
+use crate::meters::Meters;
+
+/// A member whose log runs.
+pub(super) struct Opened {
+    pub(super) engine: Arc<Engine>,
+    /// One for each runtime.
+    pub(super) mailboxes: Vec<Arc<Mailbox>>,
+    pub(super) initialized: bool,
+    node: Node<Machine>,
+    flush: JoinHandle<()>,
+    fatal: watch::Receiver<Option<String>>,
+    _dir: DataDir,
+}
+
+/// Opens the data directory and starts the log, with mail for `runtimes` runtimes.
+///
+/// # Errors
+/// [`super::Error`]; the data directory is as it was, unless it was empty.
+pub(super) fn open(config: &Config, runtimes: usize) -> Result<Opened, Error> {
+    let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
+    let meters = Arc::new(Meters::new());
+    let dir = DataDir::claim(config)?;
+    let (log, opened) = open_log(config, &dir)?;
+    let Identity { cluster, member } = opened.identity;
+    let backend = open_backend(config, &dir)?;
+    let opened_store = Store::open(backend.clone(), Options::default());
+    let (mut store, flusher) =
+        opened_store.map_err(|source| Error::system("read the backend", source))?;
+    let from = starting_point(&mut store)?;
+    say_where_it_starts(&dir, &opened, &from);
+
+    let waiters = Arc::new(Waiters::new());
+    let lessor = Arc::new(Lessor::new(store.leases(), config.raft.election_timeout));
+    let mailboxes: Vec<Arc<Mailbox>> = (0..runtimes).map(|_| Arc::default()).collect();
+    let (views, cluster_view, leases) = (store.keyspace().views(), store.cluster(), store.leases());
+    let machine = Machine {
+        store,
+        waiters: waiters.clone(),
+        lessor: lessor.clone(),
+        mailboxes: mailboxes.clone(),
+        clock: clock.clone(),
+        meters: meters.clone(),
+    };
+    let (fatal, fatal_seen) = watch::channel(None);
+    let observer = Arc::new(NodeObserver {
+        waiters: waiters.clone(),
+        meters: meters.clone(),
+        fatal: fatal.clone(),
+    });
+    let millis = clock
+        .wall()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_millis() as u64;
+    let node = Node::start(Parts {
+        config: node_config(config, MemberId(member), millis),
+        pace: Pace {
+            tick: config.raft.heartbeat_interval,
+            ..Pace::default()
+        },
+        log,
+        recovered: opened.recovered,
+        from,
+        machine,
+        transport: NoPeers,
+        observer,
+        clock: clock.clone(),
+    })
+    .map_err(|source| Error::system("start the log", source))?;
+    let compacted = Arc::new(Notify::new());
+    let flush = FlushLoop {
+        flusher,
+        node: node.handle().clone(),
+        clock: clock.clone(),
+        meters: meters.clone(),
+        fatal,
+        compacted: compacted.clone(),
+    };
+    let flush = std::thread::Builder::new()
+        .name("flush".to_owned())
+        .spawn(move || flush.run())
+        .map_err(|source| Error::system("start a thread", source))?;
+    let engine = Arc::new(Engine {
+        cluster_id: ClusterId(cluster),
+        member: MemberId(member),
+        limits: limits(config),
+        election_timeout: config.raft.election_timeout,
+        watch_progress: config.watch_progress_notify_interval,
+        clock,
+        node: node.handle().clone(),
+        views,
+        backend,
+        cluster: cluster_view,
+        leases,
+        lessor,
+        waiters,
+        ids: Arc::new(RequestIds::new(MemberId(member), millis)),
+        compacted,
+        meters,
+    });
+    let initialized = dir.initialized;
+    Ok(Opened {
+        engine,
+        mailboxes,
+        initialized,
+        node,
+        flush,
+        fatal: fatal_seen,
+        _dir: dir,
+    })
+}
+
+impl Opened {
+    /// Waits for what the member must not go on with.
+    pub(super) fn fatal(&self) -> impl Future<Output = Error> + use<> {
+        let mut fatal = self.fatal.clone();
+        async move {
+            let text = match fatal.wait_for(Option::is_some).await {
+                Ok(text) => text.clone(),
+                // All who could tell are gone, which happens only while stopping.
+                Err(_) => std::future::pending().await,
+            };
+            Error::Fatal(text.unwrap_or_default())
+        }
+    }
+
+    /// Stops the log, writes everything to the backend, and gives the directory up.
+    ///
+    /// # Errors
+    /// What the log or the backend failed with.
+    pub(super) fn close(self) -> Result<(), Error> {
+        let machine = self
+            .node
+            .stop()
+            .map_err(|source| Error::system("stop the log", source))?;
+        // The flusher ends when the key space is gone.
+        drop(machine);
+        let _panicked = self.flush.join();
+        match &*self.fatal.borrow() {
+            Some(text) => Err(Error::Fatal(text.clone())),
+            None => Ok(()),
+        }
+    }
+}
+
+fn open_log(config: &Config, dir: &DataDir) -> Result<(DurableLog, OpenedLog), Error> {
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let options = ferrod_wal::Options {
+        no_fsync: config.storage.no_fsync,
+        ..ferrod_wal::Options::default()
+    };
+    if !dir.initialized {
+        create_log(config, &disk, &dir.wal, options)?;
+    }
+    let (log, opened) = DurableLog::open(disk, &dir.wal, options, None)
+        .map_err(|source| Error::system("read the log", source))?;
+    if let Some(torn) = &opened.torn {
+        tracing::warn!(tail = ?torn, "cut off the end of the log, which a crash had left incomplete");
+    }
+    let log = log
+        .with_helper_thread()
+        .map_err(|source| Error::system("start a thread", source))?;
+    Ok((log, opened))
+}
+
+/// Every initial member writes the same first entries, so all logs of the cluster begin alike.
+fn create_log(
+    config: &Config,
+    disk: &Arc<dyn Disk>,
+    dir: &Path,
+    options: ferrod_wal::Options,
+) -> Result<(), Error> {
+    let initial = config
+        .initial_cluster()
+        .map_err(|error| Error::Start(error.to_string()))?;
+    let identity = Identity {
+        cluster: initial.id.0,
+        member: initial.local.0,
+    };
+    let mut changes = Vec::new();
+    for member in &initial.members {
+        let context = Member {
+            id: member.id.0,
+            peer_urls: member
+                .peer_urls
+                .iter()
+                .map(|url| url.as_str().to_owned())
+                .collect(),
+            ..Member::default()
+        };
+        let context = serde_json::to_vec(&context)
+            .map_err(|source| Error::system("describe a member", source))?;
+        changes.push(ConfChange {
+            id: 0,
+            kind: ConfChangeKind::AddVoter,
+            member: member.id,
+            context: context.into(),
+        });
+    }
+    let created = DurableLog::create(disk.clone(), dir, options, identity, &changes);
+    created
+        .map(drop)
+        .map_err(|source| Error::system("create the log", source))
+}
+
+fn open_backend(config: &Config, dir: &DataDir) -> Result<Arc<dyn Backend>, Error> {
+    let quota = config.storage.quota.bytes().unwrap_or(1 << 40);
+    let lmdb = Lmdb::open(&dir.backend, LmdbOptions::for_quota(quota))
+        .map_err(|source| Error::system("open the backend", source))?;
+    Ok(Arc::new(lmdb))
+}
+
+fn starting_point(store: &mut Store) -> Result<StartingPoint, Error> {
+    let (applied, applied_term) = store.applied();
+    let conf = store
+        .conf_state()
+        .map_err(|source| Error::system("read the members", source))?;
+    let ids = |members: Vec<u64>| members.into_iter().map(MemberId).collect();
+    Ok(StartingPoint {
+        applied: LogIndex(applied),
+        applied_term: Term(applied_term),
+        conf_state: ConfState::new(ids(conf.voters), ids(conf.learners)),
+    })
+}
+
+fn say_where_it_starts(dir: &DataDir, opened: &OpenedLog, from: &StartingPoint) {
+    let member = format!("{:x}", opened.identity.member);
+    let cluster = format!("{:x}", opened.identity.cluster);
+    if dir.initialized {
+        tracing::info!(
+            "cluster-id" = cluster,
+            "local-member-id" = member,
+            "commit-index" = opened.recovered.hard_state().commit.0.max(from.applied.0),
+            "restarting local member"
+        );
+    } else {
+        tracing::info!(
+            "local-member-id" = member,
+            "cluster-id" = cluster,
+            "starting local member"
+        );
+    }
+}
+
+fn node_config(config: &Config, member: MemberId, boot_nonce: u64) -> ferrod_node::Config {
+    ferrod_node::Config {
+        election_ticks: config.raft.election_ticks,
+        pre_vote: config.raft.pre_vote,
+        log: Some(Arc::new(|severity, line| match severity {
+            Severity::Info => tracing::info!(target: "raft", "{line}"),
+            Severity::Warning => tracing::warn!(target: "raft", "{line}"),
+            Severity::Error => tracing::error!(target: "raft", "{line}"),
+        })),
+        // Members that start at the same moment still draw different election timeouts.
+        ..ferrod_node::Config::new(member, boot_nonce ^ member.0, boot_nonce)
+    }
+}
+
+fn limits(config: &Config) -> Limits {
+    Limits {
+        request_bytes_max: config.limits.request_bytes_max,
+        txn_ops_max: config.limits.txn_ops_max,
+        quota_bytes: config.storage.quota.bytes(),
+        quota_shown: config.storage.quota.reported(),
+        request_timeout: config.request_timeout(),
+        lease_ttl_min: config.lease_ttl_min().as_secs() as i64,
+    }
+}
+
+/// URLs as texts, in their order.
+pub(super) fn texts(urls: &[MemberUrl]) -> Vec<String> {
+    urls.iter().map(|url| url.as_str().to_owned()).collect()
+}

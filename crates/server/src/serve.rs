@@ -1,0 +1,9 @@
+//! Connections: accepted in one place, given to the runtime that has the fewest, served there to their end.
+
+mod connection;
+mod listener;
+mod runtimes;
+
+pub(crate) use connection::Serving;
+pub(crate) use listener::{BoundListener, SocketOptions, bind};
+pub(crate) use runtimes::Runtimes;
