@@ -1,5 +1,7 @@
 //! Whole members on real threads, over a simulated disk.
 
+mod cluster;
+
 use std::path::Path;
 use std::sync::mpsc;
 
