@@ -153,11 +153,7 @@ impl Client {
     }
 
     /// The message with the metadata that every call carries.
-    pub(crate) fn request<Q>(
-        &self,
-        message: Q,
-        deadline: Option<Instant>,
-    ) -> Request<Q> {
+    pub(crate) fn request<Q>(&self, message: Q, deadline: Option<Instant>) -> Request<Q> {
         let mut request = Request::new(message);
         if let Some(deadline) = deadline {
             request.set_timeout(deadline.saturating_duration_since(Instant::now()));

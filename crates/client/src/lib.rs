@@ -53,6 +53,9 @@ pub use lease::KeepAlive;
 pub use range_stream::RangeStream;
 pub use watch::{WatchHandle, Watcher, cancel_cause, is_progress_notification};
 
+#[cfg(test)]
+mod tests;
+
 /// The wire types of the API.
 pub mod proto {
     pub use ferrod_proto::ApiError;

@@ -58,7 +58,11 @@ impl Client {
             async move {
                 let path = PathAndQuery::from_static(RANGE_STREAM.path);
                 let codec = ProstCodec::<RangeRequest, RangeStreamResponse>::default();
-                Ok(grpc.await?.server_streaming(request, path, codec).await?.into_inner())
+                Ok(grpc
+                    .await?
+                    .server_streaming(request, path, codec)
+                    .await?
+                    .into_inner())
             }
         };
         let responses = self.attempts(RANGE_STREAM.repeat, &mut None, open).await?;

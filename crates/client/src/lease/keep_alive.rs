@@ -141,8 +141,15 @@ impl KeepAlive {
             async move {
                 let path = PathAndQuery::from_static(KEEP_ALIVE.path);
                 let codec = ProstCodec::<LeaseKeepAliveRequest, LeaseKeepAliveResponse>::default();
-                let responses = grpc.await?.streaming(request, path, codec).await?.into_inner();
-                Ok(Open { requests, responses })
+                let responses = grpc
+                    .await?
+                    .streaming(request, path, codec)
+                    .await?
+                    .into_inner();
+                Ok(Open {
+                    requests,
+                    responses,
+                })
             }
         };
         client.attempts(KEEP_ALIVE.repeat, &mut None, attempt).await

@@ -178,8 +178,16 @@ async fn open(client: &Client, create: WatchCreateRequest) -> Result<Open, Error
         async move {
             let path = PathAndQuery::from_static(WATCH.path);
             let codec = ProstCodec::<WatchRequest, WatchResponse>::default();
-            let responses = grpc.await?.streaming(request, path, codec).await?.into_inner();
-            Ok(Open { requests, responses, watch_id: 0 })
+            let responses = grpc
+                .await?
+                .streaming(request, path, codec)
+                .await?
+                .into_inner();
+            Ok(Open {
+                requests,
+                responses,
+                watch_id: 0,
+            })
         }
     };
     client.attempts(WATCH.repeat, &mut None, attempt).await
