@@ -1,3 +1,34 @@
 //! The end-to-end suites as a program; `cargo xtask e2e` builds and runs it.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use ferrod_tests::differential;
+
+/// Whole processes against real etcd and real clients.
+#[derive(Debug, Parser)]
+#[command(name = "e2e")]
+struct Cli {
+    #[command(subcommand)]
+    suite: Suite,
+}
+
+#[derive(Debug, Subcommand)]
+enum Suite {
+    /// One random client on ferrod and on the real etcd, everything compared
+    Differential(differential::Options),
+}
+
+fn main() -> ExitCode {
+    let ended = match Cli::parse().suite {
+        Suite::Differential(options) => differential::run(&options),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Without a backtrace: where the test noticed says nothing about the server.
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
