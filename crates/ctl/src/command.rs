@@ -13,6 +13,7 @@ mod member;
 mod put;
 mod txn;
 mod version;
+mod wal_dump;
 mod watch;
 
 use std::ffi::OsString;
@@ -31,7 +32,7 @@ pub(crate) async fn run(command: Command, session: &mut Session<'_, '_>) -> Resu
         Command::Compaction(args) => compaction::run(args, session).await,
         Command::Completion(args) => completion::run(args, session),
         Command::Debug(debug) => match debug.command {
-            DebugCommand::WalDump(_) => Err(Error::Unsupported("not there yet".into())),
+            DebugCommand::WalDump(args) => wal_dump::run(args, session),
         },
         Command::Defrag(args) => defrag::run(args, session).await,
         Command::Del(args) => del::run(args, session).await,

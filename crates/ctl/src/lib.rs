@@ -37,3 +37,6 @@ pub use environment::Environment;
 pub use error::Error;
 pub use program::run;
 pub use terminal::Terminal;
+
+#[cfg(test)]
+mod tests;

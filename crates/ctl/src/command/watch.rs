@@ -45,13 +45,15 @@ async fn show(
     exec: &[std::ffi::OsString],
     session: &mut Session<'_, '_>,
 ) -> Result<(), Error> {
+    // The official client shows a refusal and a broken stream as one more response, empty but for that.
+    let ended = || WatchResponse { canceled: true, ..Default::default() };
     let (response, cause) = match response {
+        Ok(response) if response.created => (ended(), cancel_cause(&response)),
         Ok(response) => {
             let cause = cancel_cause(&response);
             (response, cause)
         }
-        // The official client shows a broken stream as one more response.
-        Err(error) => (WatchResponse { canceled: true, ..Default::default() }, Some(error)),
+        Err(error) => (ended(), Some(error)),
     };
     if let Some(cause) = cause {
         session.terminal.complain(format_args!("watch was canceled ({cause})\n"))?;

@@ -38,11 +38,6 @@ impl<'a> CommandLine<'a> {
         self.sorted.error.as_deref()
     }
 
-    /// The flags in the order in which they were given.
-    pub(crate) fn flags(&self) -> &[Flag] {
-        &self.sorted.flags
-    }
-
     pub(crate) fn has_flag(&self, name: &str) -> bool {
         self.sorted.flags.iter().any(|flag| flag.name == name)
     }
