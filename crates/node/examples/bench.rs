@@ -1,8 +1,11 @@
-//! What a member that is alone costs: `cargo run --release -p ferrod-node --example bench -- CALLERS SECONDS [DIR]`.
+//! What a member that is alone costs: `cargo run --release -p ferrod-node --example bench --
+//! CALLERS SECONDS [DIR [APPLY_HERE_MAX [WORK_US]]]`.
 //!
-//! Two threads stand for the server's runtimes. Each has half of the callers, who propose 300 bytes, wait until that is
-//! applied, and propose again; a runtime is woken once for all its callers whose proposals were applied together. The
-//! state machine does nothing. With one caller there is one runtime, and the time of each proposal is taken.
+//! Two threads stand for the server's runtimes. Each has half of the callers, who propose 300
+//! bytes, wait until that is applied, and propose again; a runtime is woken once for all its
+//! callers whose proposals were applied together. The state machine does nothing; a runtime works
+//! for WORK_US on each proposal, as a server does. With one caller there is one runtime, and the
+//! time of each proposal is taken.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -92,13 +95,15 @@ fn propose(node: &NodeHandle, caller: u64) {
     }
 }
 
-/// Drives its callers until told to stop; returns the latencies if there is only one, and how many proposals were applied.
+/// Drives its callers until told to stop; returns the latencies if there is only one, and how many
+/// proposals were applied.
 fn runtime(
     node: &NodeHandle,
     callers: Vec<u64>,
     woken: &Receiver<Vec<u64>>,
     clock: &RealClock,
     stop: &AtomicBool,
+    work: Duration,
 ) -> (u64, Vec<Duration>) {
     let single = callers.len() == 1;
     let mut latencies = Vec::new();
@@ -117,6 +122,8 @@ fn runtime(
         }
         start = clock.now();
         for caller in batch {
+            let until = clock.now() + work;
+            while clock.now() < until {}
             propose(node, caller);
         }
     }
@@ -145,6 +152,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let seconds: u64 = args.next().as_deref().unwrap_or("3").parse()?;
     let parent = args.next().map_or_else(std::env::temp_dir, PathBuf::from);
     let apply_here_max = args.next().as_deref().unwrap_or("4").parse()?;
+    let work = Duration::from_micros(args.next().as_deref().unwrap_or("0").parse()?);
     let scratch = tempfile::tempdir_in(parent)?;
 
     let clock = Arc::new(RealClock::new());
@@ -209,7 +217,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                     &receivers[usize::try_from(n).expect("at most 1")],
                 );
                 let (clock, stop) = (&clock, &stop);
-                scope.spawn(move || runtime(node, mine, woken, clock, stop))
+                scope.spawn(move || runtime(node, mine, woken, clock, stop, work))
             })
             .collect();
         let (_keep, timer) = crossbeam_channel::bounded::<()>(0);

@@ -16,7 +16,8 @@ pub enum Input {
     Peer(PeerMessage),
     /// Messages to this peer are being lost.
     Unreachable(MemberId),
-    /// This peer's connections closed. If it led, it is forgotten, so that votes are possible before its lease ends.
+    /// This peer's connections closed. If it led, it is forgotten, so that votes are possible
+    /// before its lease ends.
     LeaderGone(MemberId),
     /// Someone wants these in the log.
     Propose(Vec<Proposal>),
@@ -48,9 +49,11 @@ pub enum Action {
     Send(Vec<PeerMessage>),
     /// To be written; durable before [`Input::Persisted`] comes back.
     Persist(Batch),
-    /// Committed entries, the same sequence on every member; all of them [`Normal`](crate::EntryKind::Normal).
+    /// Committed entries, the same sequence on every member; all of them
+    /// [`Normal`](crate::EntryKind::Normal).
     Apply(Vec<Entry>),
-    /// A committed change of membership: the state machine says whether it takes effect, by [`Input::ChangeJudged`].
+    /// A committed change of membership: the state machine says whether it takes effect, by
+    /// [`Input::ChangeJudged`].
     JudgeChange(CommittedChange),
     /// The change is in force or was refused; to be stored together with the applied index.
     ApplyChange(AppliedChange),

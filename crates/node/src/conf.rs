@@ -7,7 +7,8 @@ use crate::MemberId;
 
 /// Who counts for a quorum and who receives without voting.
 ///
-/// The state machine stores it together with the applied index and gives it back at start. Both lists are sorted.
+/// The state machine stores it together with the applied index and gives it back at start. Both
+/// lists are sorted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConfState {
     /// Members that count for a quorum.
@@ -57,7 +58,8 @@ pub enum ConfChangeKind {
 
 /// One change of membership: one member at a time, never a joint configuration.
 ///
-/// Encoded as etcd's `raftpb.ConfChange` (same field numbers and values), so that foreign tools can read the log.
+/// Encoded as etcd's `raftpb.ConfChange` (same field numbers and values), so that foreign tools can
+/// read the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfChange {
     /// The proposer's number for it; opaque.

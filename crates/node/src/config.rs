@@ -15,7 +15,8 @@ pub enum Severity {
     Error,
 }
 
-/// Receives raft's own log, one line at a time. Called on the thread that runs the core; must not block.
+/// Receives raft's own log, one line at a time. Called on the thread that runs the core; must not
+/// block.
 pub type LogSink = Arc<dyn Fn(Severity, &str) + Send + Sync>;
 
 /// Configuration of one member.
@@ -23,7 +24,8 @@ pub type LogSink = Arc<dyn Fn(Severity, &str) + Send + Sync>;
 pub struct Config {
     /// This member; not 0.
     pub member: MemberId,
-    /// Ticks without a leader before an election; the real timeout is drawn from `[election_ticks, 2 * election_ticks)`.
+    /// Ticks without a leader before an election; the real timeout is drawn from `[election_ticks,
+    /// 2 * election_ticks)`.
     pub election_ticks: u32,
     /// Ticks between heartbeats; below `election_ticks`.
     pub heartbeat_ticks: u32,
@@ -91,7 +93,8 @@ impl Config {
         }
     }
 
-    /// Translates, and checks what raft-rs would otherwise panic on or silently leave at an unfit default.
+    /// Translates, and checks what raft-rs would otherwise panic on or silently leave at an unfit
+    /// default.
     pub(crate) fn to_raft(&self, applied: u64) -> Result<raft::Config, Error> {
         let config = raft::Config {
             id: self.member.0,

@@ -20,7 +20,8 @@ pub struct Dump {
     pub damage: Option<Error>,
 }
 
-/// Reads a log and writes nothing. The log may be in use; what is being written may then look torn or damaged.
+/// Reads a log and writes nothing. The log may be in use; what is being written may then look torn
+/// or damaged.
 #[must_use]
 pub fn dump(disk: &dyn Disk, dir: &Path) -> Dump {
     let inspection = ferrod_wal::inspect(disk, dir);

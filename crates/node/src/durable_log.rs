@@ -14,7 +14,8 @@ use crate::{
 
 /// The log on disk, open for writing.
 ///
-/// After any error nothing is known about the end of the log: the member stops, and opening it again tells.
+/// After any error nothing is known about the end of the log: the member stops, and opening it
+/// again tells.
 pub struct DurableLog {
     wal: Wal,
     /// Kept for its memory.
@@ -46,10 +47,12 @@ pub struct WriteStats {
 }
 
 impl DurableLog {
-    /// Creates a log whose first entries add the initial voters, one each, in this order; all committed in term 1.
+    /// Creates a log whose first entries add the initial voters, one each, in this order; all
+    /// committed in term 1.
     ///
-    /// All initial members must create theirs from equal lists. A member that joins a cluster later has an empty list: it
-    /// learns everything from its leader. A crash or error leaves either no log or a whole one.
+    /// All initial members must create theirs from equal lists. A member that joins a cluster later
+    /// has an empty list: it learns everything from its leader. A crash or error leaves either no
+    /// log or a whole one.
     ///
     /// # Errors
     /// [`Error::Wal`].
@@ -90,7 +93,8 @@ impl DurableLog {
     /// Opens a log and reads all of it.
     ///
     /// # Errors
-    /// [`Error::Wal`] if it is damaged or another's; the others if its records contradict each other.
+    /// [`Error::Wal`] if it is damaged or another's; the others if its records contradict each
+    /// other.
     pub fn open(
         disk: Arc<dyn Disk>,
         dir: &Path,
@@ -137,8 +141,8 @@ impl DurableLog {
     /// Writes batches of a core as one, with one sync if any of them asks for it.
     ///
     /// # Errors
-    /// [`Error::Wal`]: nothing may be acknowledged, and nothing written again; unless it says that there is no space, for
-    /// then nothing was written and the same batches may be tried later.
+    /// [`Error::Wal`]: nothing may be acknowledged, and nothing written again; unless it says that
+    /// there is no space, for then nothing was written and the same batches may be tried later.
     pub fn write(&mut self, batches: &[Batch]) -> Result<WriteStats, Error> {
         let mut hard_state = self.hard_state;
         let mut top = None;
@@ -153,7 +157,8 @@ impl DurableLog {
             }
         }
         let bytes = self.buffer.bytes();
-        // A segment starts with the state before this batch: the one within it may commit its entries.
+        // A segment starts with the state before this batch: the one within it may commit its
+        // entries.
         let before = self.hard_state;
         let appended = self.wal.append(&mut self.buffer, |first| {
             record::push_hard_state(first, &before);
@@ -180,8 +185,9 @@ impl DurableLog {
         Ok(())
     }
 
-    /// Gives up segments that hold nothing at or above `flushed`, the index whose effect the state machine has made
-    /// durable. That entry itself is kept: at the next start its term must match what the state machine says.
+    /// Gives up segments that hold nothing at or above `flushed`, the index whose effect the state
+    /// machine has made durable. That entry itself is kept: at the next start its term must match
+    /// what the state machine says.
     ///
     /// # Errors
     /// As [`DurableLog::write`].

@@ -1,7 +1,8 @@
 //! Carries out what a core asks for: the state of the node thread, as a step function.
 //!
-//! One call of [`Engine::step`] takes what happened, lets the core decide, and acts on it until nothing is left to do. It
-//! blocks only for what it does itself: the writes and, while little is going on, the applies of a member that is alone.
+//! One call of [`Engine::step`] takes what happened, lets the core decide, and acts on it until
+//! nothing is left to do. It blocks only for what it does itself: the writes and, while little is
+//! going on, the applies of a member that is alone.
 
 mod applier;
 mod crew;
@@ -22,7 +23,8 @@ use crate::{
     Proposal, ReadFailure, ReadId, Role, SoftState, StateMachine, Transport,
 };
 
-/// Called with the index that a read must wait for. Runs on the node thread, or in the call; must not block.
+/// Called with the index that a read must wait for. Runs on the node thread, or in the call; must
+/// not block.
 pub type ReadCallback = Box<dyn FnOnce(Result<LogIndex, ReadFailure>) + Send>;
 
 /// What reaches the node thread.
@@ -77,8 +79,8 @@ pub struct Pace {
     pub tick: Duration,
     /// Quiet time after which the end of the log is made provable.
     pub idle_after: Duration,
-    /// A member that is alone applies up to this many entries on the node thread, if nothing else waits there: that
-    /// saves a wake-up for a single caller. 0 never does.
+    /// A member that is alone applies up to this many entries on the node thread, if nothing else
+    /// waits there: that saves a wake-up for a single caller. 0 never does.
     pub apply_here_max: usize,
 }
 
@@ -234,7 +236,8 @@ impl<S: StateMachine, T: Transport> Engine<S, T> {
         self.inputs.push(Input::Read(self.last_read));
     }
 
-    /// Takes proposals up to the byte limit, at least one. Everything that queued up during the last sync goes together.
+    /// Takes proposals up to the byte limit, at least one. Everything that queued up during the
+    /// last sync goes together.
     fn take_proposals(&mut self) {
         let mut bytes = 0;
         let mut count = 0;
@@ -351,7 +354,8 @@ impl<S: StateMachine, T: Transport> Engine<S, T> {
         Ok(())
     }
 
-    /// Makes everything on disk provable, and writes the commit index, which so far was not worth a write.
+    /// Makes everything on disk provable, and writes the commit index, which so far was not worth a
+    /// write.
     fn prove(&mut self, now: Duration, more: &dyn Fn() -> bool) -> Result<(), Error> {
         self.core.handle(Input::Idle, &mut self.actions);
         self.act(now, more)?;

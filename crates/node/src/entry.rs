@@ -33,6 +33,7 @@ pub struct HardState {
     pub term: Term,
     /// Who got this member's vote in that term.
     pub vote: MemberId,
-    /// Highest index known to be committed. May lag behind on disk: the applied index of the state machine tells more.
+    /// Highest index known to be committed. May lag behind on disk: the applied index of the state
+    /// machine tells more.
     pub commit: LogIndex,
 }

@@ -61,7 +61,8 @@ pub enum Error {
         /// The log's last index.
         last: LogIndex,
     },
-    /// The state machine has applied what the log does not contain: the two do not belong together, or the log lost its end.
+    /// The state machine has applied what the log does not contain: the two do not belong together,
+    /// or the log lost its end.
     #[error("state machine has applied index {applied}, but the log holds {first} to {last}")]
     AppliedOutsideLog {
         /// The state machine's applied index.

@@ -1,8 +1,9 @@
 //! One raft member: a sans-IO core on raft-rs, and the executor that persists, sends and applies.
 //!
-//! [`Core`] decides: [`Input`]s in, [`Action`]s out, no file, thread or clock. [`Node`] carries out: it writes what the
-//! core wants durable to a [`DurableLog`], hands committed entries to a [`StateMachine`] and messages to a [`Transport`].
-//! A member that is alone and one of a cluster are the same code; the first takes fewer hops between threads.
+//! [`Core`] decides: [`Input`]s in, [`Action`]s out, no file, thread or clock. [`Node`] carries
+//! out: it writes what the core wants durable to a [`DurableLog`], hands committed entries to a
+//! [`StateMachine`] and messages to a [`Transport`]. A member that is alone and one of a cluster
+//! are the same code; the first takes fewer hops between threads.
 //!
 //! ```
 //! use std::sync::{Arc, mpsc};
@@ -66,8 +67,8 @@
 //! # }
 //! ```
 //!
-//! Start reading at [`Core::handle`]; what leaves a member and when is in `core.rs`, what its threads do in `engine.rs`,
-//! the records on disk in `record.rs`.
+//! Start reading at [`Core::handle`]; what leaves a member and when is in `core.rs`, what its
+//! threads do in `engine.rs`, the records on disk in `record.rs`.
 
 mod action;
 mod conf;

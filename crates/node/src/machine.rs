@@ -1,4 +1,5 @@
-//! What an executor drives: the state machine, the way to the peers, and whoever wants to hear of things.
+//! What an executor drives: the state machine, the way to the peers, and whoever wants to hear of
+//! things.
 
 use std::time::Duration;
 
@@ -9,18 +10,20 @@ use crate::{
 
 /// What committed entries are applied to. Called from one thread at a time, in log order.
 pub trait StateMachine: Send + 'static {
-    /// Applies entries and answers whoever waits for them. Each index comes once; an empty payload only moves the index.
+    /// Applies entries and answers whoever waits for them. Each index comes once; an empty payload
+    /// only moves the index.
     ///
     /// # Errors
-    /// Anything stops the member: the effect of an entry must be the same everywhere, and failing is not.
+    /// Anything stops the member: the effect of an entry must be the same everywhere, and failing
+    /// is not.
     fn apply(&mut self, entries: Vec<Entry>) -> Result<(), BoxError>;
 
-    /// Whether a change of membership takes effect. A function of what was applied so far and nothing else. Not called for
-    /// a change that nothing can come of.
+    /// Whether a change of membership takes effect. A function of what was applied so far and
+    /// nothing else. Not called for a change that nothing can come of.
     fn judge_change(&mut self, change: &CommittedChange) -> bool;
 
-    /// Stores a change of membership with the resulting configuration and the applied index, in one atomic step, and
-    /// answers whoever waits for it.
+    /// Stores a change of membership with the resulting configuration and the applied index, in one
+    /// atomic step, and answers whoever waits for it.
     ///
     /// # Errors
     /// As [`StateMachine::apply`].

@@ -11,7 +11,8 @@ pub struct PeerMessage {
     pub from: MemberId,
     /// The receiver.
     pub to: MemberId,
-    /// The sender's term, or for a pre-vote the term it would campaign in; 0 for [`PeerBody::ReadIndex`].
+    /// The sender's term, or for a pre-vote the term it would campaign in; 0 for
+    /// [`PeerBody::ReadIndex`].
     pub term: Term,
     /// What is said.
     pub body: PeerBody,

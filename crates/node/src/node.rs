@@ -117,7 +117,8 @@ impl<S: StateMachine> Node<S> {
         &self.handle
     }
 
-    /// Stops: what was proposed before is written, and applied as far as it is committed. Returns the state machine.
+    /// Stops: what was proposed before is written, and applied as far as it is committed. Returns
+    /// the state machine.
     ///
     /// # Errors
     /// What the member failed with, if it stopped by itself.
@@ -139,11 +140,12 @@ impl<S: StateMachine> Node<S> {
 }
 
 impl NodeHandle {
-    /// Offers a payload for the log. Costs a push on a queue, and a wake-up only if the node thread sleeps.
+    /// Offers a payload for the log. Costs a push on a queue, and a wake-up only if the node thread
+    /// sleeps.
     ///
     /// # Errors
-    /// [`DropReason::Stopped`]. Every other refusal comes through [`Observer::dropped`]; after acceptance the state machine
-    /// meets the payload, or nobody does: then the outcome is unknown.
+    /// [`DropReason::Stopped`]. Every other refusal comes through [`Observer::dropped`]; after
+    /// acceptance the state machine meets the payload, or nobody does: then the outcome is unknown.
     pub fn propose(&self, id: ProposalId, payload: Bytes) -> Result<(), DropReason> {
         self.propose_as(Proposal::normal(id, payload))
     }
@@ -158,7 +160,8 @@ impl NodeHandle {
             .map_err(|_| DropReason::Stopped)
     }
 
-    /// Asks how far a linearizable read must have applied. If the member is alone, the call itself answers.
+    /// Asks how far a linearizable read must have applied. If the member is alone, the call itself
+    /// answers.
     ///
     /// A read that nobody can answer waits; the caller keeps a deadline.
     pub fn read_index(&self, callback: ReadCallback) {
@@ -172,8 +175,9 @@ impl NodeHandle {
         }
     }
 
-    /// Whether linearizable reads may be served from the state machine as it is, without an index: the member is the only
-    /// voter, leads, and has applied everything that was ever acknowledged. Ask before taking the state to read from.
+    /// Whether linearizable reads may be served from the state machine as it is, without an index:
+    /// the member is the only voter, leads, and has applied everything that was ever acknowledged.
+    /// Ask before taking the state to read from.
     #[must_use]
     pub fn reads_alone(&self) -> bool {
         self.board.is_alone()
@@ -191,7 +195,8 @@ impl NodeHandle {
         self.board.is_stopped()
     }
 
-    /// The state machine has made durable the effect of everything up to `index`: the log need not keep it.
+    /// The state machine has made durable the effect of everything up to `index`: the log need not
+    /// keep it.
     pub fn flushed(&self, index: LogIndex) {
         self.send(Event::Flushed(index));
     }

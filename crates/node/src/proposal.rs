@@ -7,13 +7,15 @@ use crate::{ConfChange, EntryKind, ProposalId, Term};
 /// A payload that wants to become an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proposal {
-    /// Named in the refusal, and nowhere else: a proposal that is accepted is recognised by its payload.
+    /// Named in the refusal, and nowhere else: a proposal that is accepted is recognised by its
+    /// payload.
     pub id: ProposalId,
     /// Kind of the entry.
     pub kind: EntryKind,
     /// Payload of the entry.
     pub payload: Bytes,
-    /// Set for what only the leader of one term may propose: never forwarded, and refused in any other term.
+    /// Set for what only the leader of one term may propose: never forwarded, and refused in any
+    /// other term.
     pub only_in_term: Option<Term>,
 }
 
@@ -29,7 +31,8 @@ impl Proposal {
         }
     }
 
-    /// A payload for the state machine that only the leader of `term` may propose, such as a lease's expiry.
+    /// A payload for the state machine that only the leader of `term` may propose, such as a
+    /// lease's expiry.
     #[must_use]
     pub fn in_term(id: ProposalId, payload: Bytes, term: Term) -> Proposal {
         Proposal {

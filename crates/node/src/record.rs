@@ -6,8 +6,9 @@
 //! | 2 | change of membership | index u64, term u64, encoded [`ConfChange`](crate::ConfChange) |
 //! | 3 | hard state | term u64, vote u64, commit u64 |
 //!
-//! An entry replaces an earlier one of its index and everything behind that; the last hard state counts. Each segment
-//! starts with the hard state as of then. A changed form gets a new kind; a kind is never used again.
+//! An entry replaces an earlier one of its index and everything behind that; the last hard state
+//! counts. Each segment starts with the hard state as of then. A changed form gets a new kind; a
+//! kind is never used again.
 
 use bytes::Bytes;
 use ferrod_wal::{Batch, Record};

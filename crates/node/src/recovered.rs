@@ -4,7 +4,8 @@ use crate::{ConfState, Entry, Error, HardState, LogIndex, Term};
 
 /// The log as it was read back: what the records say after later ones have replaced earlier ones.
 ///
-/// Invariant: entries are contiguous, their terms do not fall, and the hard state's term is at least theirs.
+/// Invariant: entries are contiguous, their terms do not fall, and the hard state's term is at
+/// least theirs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recovered {
     entries: Vec<Entry>,
@@ -79,9 +80,11 @@ impl Recovered {
             .map_or(LogIndex::ZERO, |entry| entry.index)
     }
 
-    /// Checks what raft-rs would panic on, or silently accept, and lifts the commit index to what was applied.
+    /// Checks what raft-rs would panic on, or silently accept, and lifts the commit index to what
+    /// was applied.
     ///
-    /// A commit index alone is not worth a sync, so on disk it may lag behind what the state machine has applied.
+    /// A commit index alone is not worth a sync, so on disk it may lag behind what the state
+    /// machine has applied.
     pub(crate) fn into_start(
         mut self,
         from: &StartingPoint,
@@ -150,7 +153,8 @@ pub struct StartingPoint {
     pub applied: LogIndex,
     /// Term of that entry.
     pub applied_term: Term,
-    /// The membership as of that index; empty for a new one, which gets it from the log's first entries.
+    /// The membership as of that index; empty for a new one, which gets it from the log's first
+    /// entries.
     pub conf_state: ConfState,
 }
 

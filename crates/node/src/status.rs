@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use crate::{LogIndex, MemberId, Role, SoftState, Term};
 
-/// A member's state as of a moment ago. The fields are read one by one: they may belong to neighbouring moments.
+/// A member's state as of a moment ago. The fields are read one by one: they may belong to
+/// neighbouring moments.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Status {
     /// Role, leader and term.

@@ -38,8 +38,9 @@ pub(super) fn raft_entry(entry: Entry) -> eraftpb::Entry {
 
 /// An entry that gets its index and term from the leader.
 ///
-/// raft-rs parses the data of a proposed change, and knows fewer kinds of change than there are. It gets no data, which
-/// it takes for an ordinary change of one member; what happens is decided when the entry is applied.
+/// raft-rs parses the data of a proposed change, and knows fewer kinds of change than there are. It
+/// gets no data, which it takes for an ordinary change of one member; what happens is decided when
+/// the entry is applied.
 pub(super) fn proposal(kind: EntryKind, payload: Bytes) -> eraftpb::Entry {
     let (entry_type, data, context) = match kind {
         EntryKind::Normal => (eraftpb::EntryType::EntryNormal, payload, Bytes::new()),
@@ -104,8 +105,8 @@ pub(super) fn raft_conf_change(change: &ConfChange) -> Option<eraftpb::ConfChang
     })
 }
 
-/// Our message from raft-rs's. `None` for what never travels: local types, forwarded proposals (ours are
-/// [`PeerBody::Propose`]) and what belongs to a state transfer.
+/// Our message from raft-rs's. `None` for what never travels: local types, forwarded proposals
+/// (ours are [`PeerBody::Propose`]) and what belongs to a state transfer.
 pub(super) fn message(message: eraftpb::Message) -> Option<PeerMessage> {
     let body = match message.msg_type {
         MessageType::MsgAppend => PeerBody::Append {
@@ -173,8 +174,8 @@ pub(super) fn message(message: eraftpb::Message) -> Option<PeerMessage> {
     })
 }
 
-/// raft-rs's message from ours, which the validator has passed. `None` for [`PeerBody::Propose`], which raft-rs never sees
-/// as a message.
+/// raft-rs's message from ours, which the validator has passed. `None` for [`PeerBody::Propose`],
+/// which raft-rs never sees as a message.
 pub(super) fn raft_message(message: PeerMessage) -> Option<eraftpb::Message> {
     let mut raft = eraftpb::Message {
         from: message.from.0,

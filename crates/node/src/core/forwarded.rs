@@ -1,8 +1,8 @@
 //! Forwarded proposals at the leader: one that arrives twice is proposed once.
 //!
-//! Transports repeat and reorder. The sender numbers its batches under a nonce of its boot and never sends one twice, so a
-//! number seen before is a repetition. What is too old to be remembered counts as seen: its sender will call the outcome
-//! unknown, which is true.
+//! Transports repeat and reorder. The sender numbers its batches under a nonce of its boot and
+//! never sends one twice, so a number seen before is a repetition. What is too old to be remembered
+//! counts as seen: its sender will call the outcome unknown, which is true.
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -1,7 +1,9 @@
-//! Between raft-rs and the state machine: committed entries in order, halted at a change of membership.
+//! Between raft-rs and the state machine: committed entries in order, halted at a change of
+//! membership.
 //!
-//! raft-rs hands out committed entries without regard to what they are. A change of membership must be in force in the
-//! core before anything behind it is applied, and the state machine may refuse it: so entries behind it wait here.
+//! raft-rs hands out committed entries without regard to what they are. A change of membership must
+//! be in force in the core before anything behind it is applied, and the state machine may refuse
+//! it: so entries behind it wait here.
 
 use std::collections::VecDeque;
 
@@ -38,7 +40,8 @@ impl Gate {
         self.hand_on(actions);
     }
 
-    /// The change that waits for its verdict, if it is the one at `index`; entries behind it may go on after this.
+    /// The change that waits for its verdict, if it is the one at `index`; entries behind it may go
+    /// on after this.
     pub(super) fn take_judged(&mut self, index: LogIndex) -> Option<CommittedChange> {
         self.judged.take_if(|change| change.index == index)
     }

@@ -1,7 +1,8 @@
 //! Election timeouts without a clock or a generator.
 //!
-//! raft-rs draws a new timeout from a thread-local generator at each change of role or term, so runs would not repeat. The
-//! core overwrites it after every call with this function of what is known anyway.
+//! raft-rs draws a new timeout from a thread-local generator at each change of role or term, so
+//! runs would not repeat. The core overwrites it after every call with this function of what is
+//! known anyway.
 
 /// Ticks until an election, in `[election_ticks, 2 * election_ticks)`.
 pub(super) fn election_timeout(

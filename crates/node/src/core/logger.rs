@@ -15,7 +15,8 @@ pub(super) fn logger(sink: Option<LogSink>) -> Logger {
     }
 }
 
-/// slog asks for unwind safety. Nothing here is seen after a panic: a panic in raft-rs stops the member.
+/// slog asks for unwind safety. Nothing here is seen after a panic: a panic in raft-rs stops the
+/// member.
 struct Bridge(AssertUnwindSafe<LogSink>);
 
 impl Drain for Bridge {
@@ -27,7 +28,8 @@ impl Drain for Bridge {
             Level::Critical | Level::Error => Severity::Error,
             Level::Warning => Severity::Warning,
             Level::Info => Severity::Info,
-            // One line per message sent: nobody reads that, and formatting it costs more than sending.
+            // One line per message sent: nobody reads that, and formatting it costs more than
+            // sending.
             Level::Debug | Level::Trace => return Ok(()),
         };
         let mut line = Line(record.msg().to_string());

@@ -1,7 +1,8 @@
 //! The tail of the log in memory, where raft-rs reads it.
 //!
-//! Entries get here before raft-rs is told that they are handed out, and leave from the front once they are applied and
-//! over the byte budget. What lies before the first entry is known by index and term only.
+//! Entries get here before raft-rs is told that they are handed out, and leave from the front once
+//! they are applied and over the byte budget. What lies before the first entry is known by index
+//! and term only.
 
 use std::collections::VecDeque;
 
@@ -51,7 +52,8 @@ impl MemLog {
         self.entries.extend(entries.iter().cloned());
     }
 
-    /// Forgets entries from the front while they are applied and all together cost more than `bytes_max`.
+    /// Forgets entries from the front while they are applied and all together cost more than
+    /// `bytes_max`.
     pub(super) fn trim(&mut self, applied: u64, bytes_max: u64) {
         while self.bytes > bytes_max && self.before.0 < applied {
             let Some(entry) = self.entries.pop_front() else {
@@ -70,7 +72,8 @@ impl MemLog {
         }
     }
 
-    /// Copies every payload: as recovered they are slices of whole segments, which would stay in memory with them.
+    /// Copies every payload: as recovered they are slices of whole segments, which would stay in
+    /// memory with them.
     pub(super) fn own_payloads(&mut self) {
         for entry in &mut self.entries {
             entry.data = Bytes::copy_from_slice(&entry.data);

@@ -1,4 +1,5 @@
-//! What must wait for the disk: readies that were handed out for writing, with the messages that promise what they hold.
+//! What must wait for the disk: readies that were handed out for writing, with the messages that
+//! promise what they hold.
 
 use std::collections::VecDeque;
 
@@ -14,7 +15,8 @@ pub(super) struct Pending {
     /// Term and vote that are durable once it is.
     pub(super) hard_state: Option<HardState>,
     pub(super) messages: Vec<PeerMessage>,
-    /// A change of membership that must be in force before the messages leave: quorums count with the applied one.
+    /// A change of membership that must be in force before the messages leave: quorums count with
+    /// the applied one.
     pub(super) after_change: LogIndex,
 }
 
@@ -49,8 +51,8 @@ impl Outbox {
         }
     }
 
-    /// Moves on what waits for nothing on the disk. `durable` hears of each hard state that became so. Returns the last
-    /// ready that moved.
+    /// Moves on what waits for nothing on the disk. `durable` hears of each hard state that became
+    /// so. Returns the last ready that moved.
     pub(super) fn settle(&mut self, mut durable: impl FnMut(&HardState)) -> Option<u64> {
         let mut last = None;
         while let Some(pending) = pop_if(&mut self.writing, |pending| !pending.sync) {

@@ -1,8 +1,9 @@
 //! Linearizable reads: one round to the quorum for every read that waits.
 //!
-//! raft-rs merges requests of equal context and forgets requests silently, so a context is used once: member, boot nonce,
-//! counter. A round that hears nothing asks again under a new context; answers to its older ones still count. Leader or
-//! term changed since asking: the round fails, for the answer may come from a leader that is none any more.
+//! raft-rs merges requests of equal context and forgets requests silently, so a context is used
+//! once: member, boot nonce, counter. A round that hears nothing asks again under a new context;
+//! answers to its older ones still count. Leader or term changed since asking: the round fails, for
+//! the answer may come from a leader that is none any more.
 
 use bytes::Bytes;
 

@@ -1,12 +1,14 @@
 //! The fence in front of raft-rs: what a peer may say, and what of it would make raft-rs panic.
 //!
-//! raft-rs trusts its callers. It panics on a heartbeat that commits what is not there, on entries that leave gaps, on
-//! numbers that overflow, and on votes that elect a member whose log is still on its way to the disk. A peer that is broken or
-//! hostile must not be able to stop this member, so each message is judged against a [`View`] of the core first.
+//! raft-rs trusts its callers. It panics on a heartbeat that commits what is not there, on entries
+//! that leave gaps, on numbers that overflow, and on votes that elect a member whose log is still
+//! on its way to the disk. A peer that is broken or hostile must not be able to stop this member,
+//! so each message is judged against a [`View`] of the core first.
 
 use crate::{ConfChange, Entry, EntryKind, MemberId, PeerBody, PeerMessage, Term};
 
-/// Above any number that a cluster reaches, and far enough below `u64::MAX` that adding to it cannot overflow.
+/// Above any number that a cluster reaches, and far enough below `u64::MAX` that adding to it
+/// cannot overflow.
 const NUMBER_MAX: u64 = 1 << 62;
 
 /// Longest context of a read that is passed on.
@@ -74,7 +76,8 @@ pub(super) fn validate(message: &PeerMessage, view: &View<'_>) -> Result<(), Ref
     validate_body(message, view)
 }
 
-/// A leader or candidate that this member has not heard of may be the result of a change that it still has to catch up with.
+/// A leader or candidate that this member has not heard of may be the result of a change that it
+/// still has to catch up with.
 fn speaks_to_strangers(body: &PeerBody) -> bool {
     matches!(
         body,
@@ -220,3 +223,6 @@ fn number(number: u64) -> Result<(), Refusal> {
 fn numbers(numbers: &[u64]) -> Result<(), Refusal> {
     numbers.iter().try_for_each(|n| number(*n))
 }
+
+#[cfg(test)]
+mod tests;

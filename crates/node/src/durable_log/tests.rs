@@ -27,7 +27,8 @@ fn voter() -> ConfChange {
     }
 }
 
-/// A core over a log, with a state machine that loses everything in a crash but what `flushed` says.
+/// A core over a log, with a state machine that loses everything in a crash but what `flushed`
+/// says.
 struct Alone {
     core: Core,
     log: DurableLog,
@@ -116,7 +117,8 @@ impl Alone {
     }
 }
 
-/// A run over a few segments; returns what was acknowledged, and what the state machine had flushed.
+/// A run over a few segments; returns what was acknowledged, and what the state machine had
+/// flushed.
 fn scripted(disk: &Arc<SimDisk>) -> (Vec<u64>, StartingPoint) {
     let (mut acked, mut flushed) = (Vec::new(), StartingPoint::default());
     let mut run = || -> Result<(), Error> {
@@ -170,7 +172,8 @@ fn what_was_acknowledged_survives_a_crash_at_any_call() {
             let mut alone = Alone::start(&disk, flushed.clone())
                 .unwrap_or_else(|error| panic!("{context}: {error:?}"));
             alone.propose(99).unwrap();
-            // The state machine starts from what it flushed, the log brings the rest: nothing is missing, nothing comes twice.
+            // The state machine starts from what it flushed, the log brings the rest: nothing is
+            // missing, nothing comes twice.
             let mut numbers: Vec<u64> = acked.iter().copied().take(count_up_to(&flushed)).collect();
             numbers.extend(alone.numbers());
             let new = numbers.iter().position(|number| *number == 99).unwrap();
@@ -187,7 +190,8 @@ fn what_was_acknowledged_survives_a_crash_at_any_call() {
     }
 }
 
-/// How many proposals of the script are applied at a flush: all indexes but the voter's and the leader's own entry.
+/// How many proposals of the script are applied at a flush: all indexes but the voter's and the
+/// leader's own entry.
 fn count_up_to(flushed: &StartingPoint) -> usize {
     usize::try_from(flushed.applied.0.saturating_sub(2)).unwrap()
 }

@@ -1,8 +1,9 @@
 //! Who does a job: the thread that has it, or another one.
 //!
-//! Each hop to another thread is a wake-up. A member that is alone gains nothing from writing on another thread, for it can
-//! do nothing until the write is durable; a member with peers must go on listening meanwhile. The two owners sit behind
-//! locks that nobody waits for: the calling thread takes one only while no job is out.
+//! Each hop to another thread is a wake-up. A member that is alone gains nothing from writing on
+//! another thread, for it can do nothing until the write is durable; a member with peers must go on
+//! listening meanwhile. The two owners sit behind locks that nobody waits for: the calling thread
+//! takes one only while no job is out.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -107,7 +108,8 @@ impl<S: StateMachine> Crew<S> {
 }
 
 impl WriteLoop {
-    /// Waits for work and does it: everything that queued up, as one write. `false` when the member has stopped.
+    /// Waits for work and does it: everything that queued up, as one write. `false` when the member
+    /// has stopped.
     pub(crate) fn step(&mut self) -> bool {
         let next = self.next.take().or_else(|| self.jobs.recv().ok());
         let Some(mut job) = next else { return false };
@@ -162,7 +164,8 @@ fn payload_bytes(batch: &Batch) -> u64 {
         .sum()
 }
 
-/// A thread that panicked while it held the lock has ended the process or the test: the state inside is not looked at.
+/// A thread that panicked while it held the lock has ended the process or the test: the state
+/// inside is not looked at.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -45,7 +45,8 @@ impl Writer {
         }
     }
 
-    /// Does one job; returns what the core wants to know of it. After an error nothing more may be asked.
+    /// Does one job; returns what the core wants to know of it. After an error nothing more may be
+    /// asked.
     pub(crate) fn run(&mut self, job: WriteJob) -> Result<Option<Input>, Error> {
         let news = match job {
             WriteJob::Batches(batches) => self.write(batches)?,

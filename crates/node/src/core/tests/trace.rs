@@ -1,7 +1,7 @@
 //! Traces: commands and what the members do on them, as text in `testdata`.
 //!
-//! A line that starts with `> ` is a command, and what follows it, up to the next command, comment or empty line, is what
-//! came of it. `UPDATE_EXPECT=1` rewrites that; read every line of the diff.
+//! A line that starts with `> ` is a command, and what follows it, up to the next command, comment
+//! or empty line, is what came of it. `UPDATE_EXPECT=1` rewrites that; read every line of the diff.
 
 use std::fmt::Write as _;
 use std::path::Path;
