@@ -34,7 +34,9 @@ pub(crate) fn tree(program: &str) -> clap::Command {
     let absent = |name: &&'static str| clap::Command::new(*name).hide(true);
     let members = ["add", "promote", "remove", "update"];
     let mut tree = Ctl::command().name(program.to_owned());
-    tree = tree.mut_subcommand("member", |member| member.subcommands(members.iter().map(absent)));
+    tree = tree.mut_subcommand("member", |member| {
+        member.subcommands(members.iter().map(absent))
+    });
     if program != crate::program::FERROCTL {
         tree = tree.mut_subcommand("debug", |debug| debug.hide(true));
     }
@@ -43,15 +45,32 @@ pub(crate) fn tree(program: &str) -> clap::Command {
 
 /// Commands of etcdctl that a later version brings.
 pub(crate) const ABSENT: [&str; 10] = [
-    "auth", "check", "downgrade", "elect", "lock", "make-mirror", "move-leader", "role", "snapshot",
+    "auth",
+    "check",
+    "downgrade",
+    "elect",
+    "lock",
+    "make-mirror",
+    "move-leader",
+    "role",
+    "snapshot",
     "user",
 ];
 
 /// Titles of the groups on the first help screen, with their commands.
 pub(crate) const GROUPS: [(&str, &[&str]); 3] = [
-    ("Key-value commands", &["compaction", "del", "get", "lease", "put", "txn", "watch"]),
-    ("Cluster maintenance commands", &["alarm", "defrag", "endpoint", "member"]),
-    ("Utility commands", &["completion", "debug", "help", "options", "version"]),
+    (
+        "Key-value commands",
+        &["compaction", "del", "get", "lease", "put", "txn", "watch"],
+    ),
+    (
+        "Cluster maintenance commands",
+        &["alarm", "defrag", "endpoint", "member"],
+    ),
+    (
+        "Utility commands",
+        &["completion", "debug", "help", "options", "version"],
+    ),
 ];
 
 #[derive(Debug, Subcommand)]
@@ -86,7 +105,9 @@ pub(crate) enum Command {
     /// Lists the flags that every command takes
     Options(Plain),
     /// Writes a key
-    #[command(override_usage = "put [options] <key> <value> (<value> can also be given from stdin)")]
+    #[command(
+        override_usage = "put [options] <key> <value> (<value> can also be given from stdin)"
+    )]
     Put(Put),
     /// Compares, then runs one of two lists of requests, all at one revision
     #[command(override_usage = "txn [options]")]
@@ -398,7 +419,11 @@ pub(crate) enum Request {
 
 /// What a line of interactive `watch` may say after the word `watch`.
 #[derive(Debug, Parser)]
-#[command(name = "watch", disable_help_flag = true, disable_help_subcommand = true)]
+#[command(
+    name = "watch",
+    disable_help_flag = true,
+    disable_help_subcommand = true
+)]
 pub(crate) struct WatchLine {
     #[command(flatten)]
     pub(crate) watch: Watch,
@@ -406,7 +431,11 @@ pub(crate) struct WatchLine {
 
 /// Only the flags that every command takes.
 #[derive(Debug, Parser)]
-#[command(name = "options", disable_help_flag = true, disable_help_subcommand = true)]
+#[command(
+    name = "options",
+    disable_help_flag = true,
+    disable_help_subcommand = true
+)]
 pub(crate) struct Globals {
     #[command(flatten)]
     pub(crate) flags: GlobalFlags,
@@ -418,12 +447,19 @@ pub(crate) struct Globals {
 /// The tree under the name `etcdutl`.
 pub(crate) fn offline_tree() -> clap::Command {
     let kept = ["completion", "help", "version"];
-    let mut tree = Ctl::command().name("etcdutl").about("Works on the files of a stopped member");
-    let names: Vec<String> = tree.get_subcommands().map(|c| c.get_name().to_owned()).collect();
+    let mut tree = Ctl::command()
+        .name("etcdutl")
+        .about("Works on the files of a stopped member");
+    let names: Vec<String> = tree
+        .get_subcommands()
+        .map(|c| c.get_name().to_owned())
+        .collect();
     for name in names.iter().filter(|name| !kept.contains(&name.as_str())) {
         tree = tree.mut_subcommand(name, |command| command.hide(true));
     }
-    let absent = OFFLINE_ABSENT.iter().filter(|name| !names.iter().any(|known| known == *name));
+    let absent = OFFLINE_ABSENT
+        .iter()
+        .filter(|name| !names.iter().any(|known| known == *name));
     tree.subcommands(absent.map(|name| clap::Command::new(*name).hide(true)))
 }
 

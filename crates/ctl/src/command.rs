@@ -19,7 +19,9 @@ mod watch;
 use std::ffi::OsString;
 
 use crate::Error;
-use crate::cli::{AlarmCommand, Command, DebugCommand, EndpointCommand, LeaseCommand, MemberCommand};
+use crate::cli::{
+    AlarmCommand, Command, DebugCommand, EndpointCommand, LeaseCommand, MemberCommand,
+};
 use crate::session::Session;
 
 /// Runs the command that the words name.

@@ -44,9 +44,15 @@ impl Environment {
     ///
     /// A value that does not parse is passed over. Variables in `silent` are known, but not here.
     pub(crate) fn apply(&self, line: &CommandLine<'_>, silent: &[&str]) -> Applied {
-        let mut applied = Applied { flags: Vec::new(), log: String::new(), conflict: false };
+        let mut applied = Applied {
+            flags: Vec::new(),
+            log: String::new(),
+            conflict: false,
+        };
         for (name, value) in &self.0 {
-            let Some(flag) = name.strip_prefix(PREFIX) else { continue };
+            let Some(flag) = name.strip_prefix(PREFIX) else {
+                continue;
+            };
             if silent.contains(&name.as_str()) {
                 continue;
             }
@@ -57,11 +63,17 @@ impl Environment {
                 applied.conflict = true;
                 return applied;
             } else if known && !value.is_empty() {
-                let flag = Flag { name: flag, value: value.into() };
-                applied.flags.extend(Some(flag).filter(|flag| line.accepts(flag)));
+                let flag = Flag {
+                    name: flag,
+                    value: value.into(),
+                };
+                applied
+                    .flags
+                    .extend(Some(flag).filter(|flag| line.accepts(flag)));
             } else {
                 let variable = format!("{name}={value}");
-                applied.log += &about_variable(Level::Warn, "unrecognized environment variable", &variable);
+                applied.log +=
+                    &about_variable(Level::Warn, "unrecognized environment variable", &variable);
             }
         }
         applied
@@ -75,7 +87,9 @@ pub(crate) fn variable(flag: &str) -> String {
 
 /// Only flags that the command has from above it can be set by the environment.
 fn inherits(line: &CommandLine<'_>, flag: &str) -> bool {
-    line.path.long_flag(flag).is_some_and(|arg| arg.is_global_set())
+    line.path
+        .long_flag(flag)
+        .is_some_and(|arg| arg.is_global_set())
 }
 
 #[cfg(test)]
@@ -87,9 +101,15 @@ mod tests {
         let tree = cli::tree("etcdctl");
         let words: Vec<OsString> = words.split_whitespace().map(OsString::from).collect();
         let line = CommandLine::parse(&tree, &words).unwrap();
-        let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
+        let variables = variables
+            .iter()
+            .map(|(name, value)| (name.into(), value.into()));
         let applied = Environment::new(variables).apply(&line, &["ETCDCTL_WATCH_KEY"]);
-        let found: Vec<_> = applied.flags.iter().map(|f| (&*f.name, f.value.to_str().unwrap())).collect();
+        let found: Vec<_> = applied
+            .flags
+            .iter()
+            .map(|f| (&*f.name, f.value.to_str().unwrap()))
+            .collect();
         assert_eq!(found, flags);
         assert_eq!(applied.log.lines().count(), log.len(), "{}", applied.log);
         for (line, part) in applied.log.lines().zip(log) {
@@ -99,28 +119,61 @@ mod tests {
 
     #[test]
     fn a_variable_sets_a_flag() {
-        check("get a", &[("ETCDCTL_WRITE_OUT", "json")], &[("write-out", "json")], &[]);
-        check("endpoint health", &[("ETCDCTL_CLUSTER", "true")], &[("cluster", "true")], &[]);
+        check(
+            "get a",
+            &[("ETCDCTL_WRITE_OUT", "json")],
+            &[("write-out", "json")],
+            &[],
+        );
+        check(
+            "endpoint health",
+            &[("ETCDCTL_CLUSTER", "true")],
+            &[("cluster", "true")],
+            &[],
+        );
     }
 
     #[test]
     fn a_variable_and_a_flag_conflict_even_if_the_variable_is_empty() {
         let expected = ["\"level\":\"fatal\""];
-        check("get a -w json", &[("ETCDCTL_WRITE_OUT", "")], &[], &expected);
+        check(
+            "get a -w json",
+            &[("ETCDCTL_WRITE_OUT", "")],
+            &[],
+            &expected,
+        );
     }
 
     #[test]
     fn a_value_that_does_not_parse_is_passed_over() {
-        check("get a", &[("ETCDCTL_DIAL_TIMEOUT", "5"), ("ETCDCTL_HEX", "maybe")], &[], &[]);
+        check(
+            "get a",
+            &[("ETCDCTL_DIAL_TIMEOUT", "5"), ("ETCDCTL_HEX", "maybe")],
+            &[],
+            &[],
+        );
     }
 
     #[test]
     fn what_is_not_a_flag_from_above_draws_a_warning() {
-        let expected = ["\"environment-variable\":\"ETCDCTL_API=3\"", "ETCDCTL_PREFIX=1", "ETCDCTL_USER="];
-        let variables =
-            [("ETCDCTL_API", "3"), ("PATH", "/"), ("ETCDCTL_PREFIX", "1"), ("ETCDCTL_USER", "")];
+        let expected = [
+            "\"environment-variable\":\"ETCDCTL_API=3\"",
+            "ETCDCTL_PREFIX=1",
+            "ETCDCTL_USER=",
+        ];
+        let variables = [
+            ("ETCDCTL_API", "3"),
+            ("PATH", "/"),
+            ("ETCDCTL_PREFIX", "1"),
+            ("ETCDCTL_USER", ""),
+        ];
         check("get a", &variables, &[], &expected);
         check("watch a", &[("ETCDCTL_WATCH_KEY", "k")], &[], &[]);
-        check("defrag", &[("ETCDCTL_CLUSTER", "true")], &[], &["unrecognized"]);
+        check(
+            "defrag",
+            &[("ETCDCTL_CLUSTER", "true")],
+            &[],
+            &["unrecognized"],
+        );
     }
 }

@@ -12,15 +12,25 @@ const NAME_WIDTH_MIN: usize = 11;
 
 /// The description of a command, then its usage.
 pub(crate) fn help(path: &Path<'_>) -> String {
-    let about = path.command().get_about().map(ToString::to_string).unwrap_or_default();
+    let about = path
+        .command()
+        .get_about()
+        .map(ToString::to_string)
+        .unwrap_or_default();
     format!("{about}\n\n{}", usage(path))
 }
 
 /// How a command is used: also what follows a complaint about its flags.
 pub(crate) fn usage(path: &Path<'_>) -> String {
+    let name = path.name();
+    let program = name.split(' ').next().unwrap_or_default();
+    usage_without_hint(path) + &format!("\nUse \"{program} options\" for a {HINT}\n")
+}
+
+/// The same for a command that is not one of a program's, but of a line of input.
+pub(crate) fn usage_without_hint(path: &Path<'_>) -> String {
     let command = path.command();
     let name = path.name();
-    let program = name.split(' ').next().unwrap_or_default().to_owned();
     let mut text = format!("Usage:\n  {}\n", usage_line(path));
     if command.has_subcommands() {
         text += &subcommands(path);
@@ -33,7 +43,7 @@ pub(crate) fn usage(path: &Path<'_>) -> String {
         let hint = "for more information about a command.";
         text += &format!("\nUse \"{name} [command] --help\" {hint}\n");
     }
-    text + &format!("\nUse \"{program} options\" for a {HINT}\n")
+    text
 }
 
 /// The flags that every command takes.
@@ -53,7 +63,11 @@ fn usage_line(path: &Path<'_>) -> String {
     match own.strip_prefix(command.get_name()) {
         Some(arguments) if command.get_name() != "version" => {
             let arguments = arguments.trim();
-            let flags = if arguments.is_empty() { "[flags]" } else { arguments };
+            let flags = if arguments.is_empty() {
+                "[flags]"
+            } else {
+                arguments
+            };
             format!("{name} {flags}")
         }
         _ => name,
@@ -61,10 +75,21 @@ fn usage_line(path: &Path<'_>) -> String {
 }
 
 fn subcommands(path: &Path<'_>) -> String {
-    let visible = || path.command().get_subcommands().filter(|command| !command.is_hide_set());
-    let width = visible().map(|c| c.get_name().len()).max().unwrap_or(0).max(NAME_WIDTH_MIN);
+    let visible = || {
+        path.command()
+            .get_subcommands()
+            .filter(|command| !command.is_hide_set())
+    };
+    let width = visible()
+        .map(|c| c.get_name().len())
+        .max()
+        .unwrap_or(0)
+        .max(NAME_WIDTH_MIN);
     let line = |command: &Command| {
-        let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+        let about = command
+            .get_about()
+            .map(ToString::to_string)
+            .unwrap_or_default();
         format!("  {:width$} {about}\n", command.get_name())
     };
     let list = |wanted: &dyn Fn(&str) -> bool| -> String {
@@ -76,9 +101,11 @@ fn subcommands(path: &Path<'_>) -> String {
         return format!("\nAvailable Commands:\n{}", list(&|_| true));
     }
     let group = |(title, names): &(&str, &[&str])| {
-        format!("\n{title}\n{}", list(&|name| names.contains(&name)))
+        Some(list(&|name| names.contains(&name)))
+            .filter(|list| !list.is_empty())
+            .map(|list| format!("\n{title}\n{list}"))
     };
-    GROUPS.iter().map(group).collect()
+    GROUPS.iter().filter_map(group).collect()
 }
 
 /// Flags of the command itself, those that all commands take excepted.
@@ -115,11 +142,17 @@ fn left(arg: &Arg) -> String {
 
 fn kind(arg: &Arg) -> Option<&str> {
     let takes_value = matches!(arg.get_action(), ArgAction::Set | ArgAction::Append);
-    takes_value.then(|| arg.get_value_names()?.first().map(|name| name.as_str())).flatten()
+    takes_value
+        .then(|| arg.get_value_names()?.first().map(|name| name.as_str()))
+        .flatten()
 }
 
 fn default(arg: &Arg) -> String {
-    let value = arg.get_default_values().first().map(|v| v.to_string_lossy()).unwrap_or_default();
+    let value = arg
+        .get_default_values()
+        .first()
+        .map(|v| v.to_string_lossy())
+        .unwrap_or_default();
     match (kind(arg), arg.get_action()) {
         (None, ArgAction::SetFalse) => " (default true)".into(),
         (Some("string"), _) if !value.is_empty() => format!(" (default \"{value}\")"),

@@ -24,7 +24,10 @@ struct Line<'a> {
 
 /// A line about an environment variable, ended by a line feed.
 pub(crate) fn about_variable(level: Level, msg: &str, variable: &str) -> String {
-    #[expect(clippy::disallowed_methods, reason = "a log line carries the time of day")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a log line carries the time of day"
+    )]
     let now = SystemTime::now();
     let line = Line {
         level,

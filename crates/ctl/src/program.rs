@@ -33,14 +33,16 @@ pub fn run(
         Ok(()) => 0,
         Err(error) => {
             // If standard error is gone too there is nobody left to tell.
-            let _ = report(&error, &mut terminal);
+            let _ = report(program, &error, &mut terminal);
             error.exit_code()
         }
     }
 }
 
 fn program_name(word: Option<OsString>) -> &'static str {
-    let name = word.as_ref().and_then(|word| FilePath::new(word).file_stem()?.to_str());
+    let name = word
+        .as_ref()
+        .and_then(|word| FilePath::new(word).file_stem()?.to_str());
     match name {
         Some(ETCDCTL) => ETCDCTL,
         Some(ETCDUTL) => ETCDUTL,
@@ -48,10 +50,16 @@ fn program_name(word: Option<OsString>) -> &'static str {
     }
 }
 
-fn report(error: &Error, terminal: &mut Terminal<'_>) -> io::Result<()> {
+fn report(program: &str, error: &Error, terminal: &mut Terminal<'_>) -> io::Result<()> {
     match error {
         Error::Reported => terminal.flush(),
-        Error::Syntax { message, usage } => terminal.complain(format_args!("Error: {message}\n{usage}")),
+        // etcdutl says it before and after the usage text.
+        Error::Syntax { message, usage } if program == ETCDUTL => terminal.complain(format_args!(
+            "Error: {message}\n{usage}\nError: {message}\n"
+        )),
+        Error::Syntax { message, usage } => {
+            terminal.complain(format_args!("Error: {message}\n{usage}"))
+        }
         // A reader that went away does not want to hear that it did.
         Error::Terminal(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         _ => terminal.complain(format_args!("Error: {error}\n")),
@@ -64,7 +72,11 @@ fn run_command(
     environment: Environment,
     terminal: &mut Terminal<'_>,
 ) -> Result<(), Error> {
-    let tree = if program == ETCDUTL { cli::offline_tree() } else { cli::tree(program) };
+    let tree = if program == ETCDUTL {
+        cli::offline_tree()
+    } else {
+        cli::tree(program)
+    };
     let line = CommandLine::parse(&tree, words).map_err(|message| {
         let usage = format!("Run '{program} --help' for usage.\n");
         Error::Syntax { message, usage }
@@ -72,14 +84,22 @@ fn run_command(
     let names: Vec<&str> = line.path.names().collect();
     if cli::is_absent(program, &names) {
         let name = line.path.name();
-        return Err(Error::Unsupported(format!("{name} is not available in this version")));
+        return Err(Error::Unsupported(format!(
+            "{name} is not available in this version"
+        )));
     }
-    let syntax = |message| Error::Syntax { message, usage: help::usage(&line.path) };
+    let syntax = |message| Error::Syntax {
+        message,
+        usage: help::usage(&line.path),
+    };
     if line.path.command().has_subcommands() && !line.help() {
-        line.error().map_or(Ok(()), |message| Err(syntax(message.to_owned())))?;
+        line.error()
+            .map_or(Ok(()), |message| Err(syntax(message.to_owned())))?;
     }
     if line.path.command().has_subcommands() || line.help() {
-        return Ok(terminal.output().write_all(help::help(&line.path).as_bytes())?);
+        return Ok(terminal
+            .output()
+            .write_all(help::help(&line.path).as_bytes())?);
     }
     let ctl: Ctl = line.fill().map_err(syntax)?;
     let mut session = Session::new(program, &tree, &line, environment, ctl.globals, terminal);
@@ -88,5 +108,7 @@ fn run_command(
 
 /// One thread is plenty for a client; a second one would only cost wake-ups.
 fn runtime() -> io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
 }

@@ -50,7 +50,14 @@ impl<'a, 'b> Session<'a, 'b> {
         flags: GlobalFlags,
         terminal: &'a mut Terminal<'b>,
     ) -> Session<'a, 'b> {
-        Session { program, tree, line, environment, flags, terminal }
+        Session {
+            program,
+            tree,
+            line,
+            environment,
+            flags,
+            terminal,
+        }
     }
 
     /// Adds the environment to the flags and checks both.
@@ -65,7 +72,13 @@ impl<'a, 'b> Session<'a, 'b> {
         }
         let globals = self.line.globals(&applied.flags).map_err(Error::Failed)?;
         if globals.flags.debug {
-            let dump = debug_dump(&globals.flags);
+            let inherited = self
+                .line
+                .path
+                .long_flag("cluster")
+                .filter(|arg| arg.is_global_set());
+            let cluster = inherited.map(|_| globals.cluster);
+            let dump = debug_dump(&globals.flags, cluster, silent);
             self.terminal.complain(dump)?;
         }
         refusals::check(&globals.flags, |name| {
@@ -73,11 +86,21 @@ impl<'a, 'b> Session<'a, 'b> {
         })?;
         let credentials = self.credentials(&globals.flags)?;
         let format = Format::parse(&globals.flags.write_out)?;
-        let style = Style { format, hex: globals.flags.hex, value_only: false };
+        let style = Style {
+            format,
+            hex: globals.flags.hex,
+            value_only: false,
+        };
         let endpoints = endpoints::parse(&globals.flags.endpoints);
         let config = config(&globals.flags, &endpoints, credentials);
         let timeout = globals.flags.command_timeout;
-        Ok(Settings { style, timeout, cluster: globals.cluster, endpoints, config })
+        Ok(Settings {
+            style,
+            timeout,
+            cluster: globals.cluster,
+            endpoints,
+            config,
+        })
     }
 
     /// Name and password, or a token. Asks for the password if only the name is given.
@@ -90,7 +113,10 @@ impl<'a, 'b> Session<'a, 'b> {
         }
         let (name, password) = match (flags.password.as_str(), flags.user.split_once(':')) {
             ("", Some((name, password))) => (name.to_owned(), password.to_owned()),
-            ("", None) => (flags.user.clone(), password::ask("Password: ", self.terminal)?),
+            ("", None) => (
+                flags.user.clone(),
+                password::ask("Password: ", self.terminal)?,
+            ),
             (password, _) => (flags.user.clone(), password.to_owned()),
         };
         // The official client does not log in with an empty password, and leaves it to the server to miss a token.
@@ -135,7 +161,10 @@ pub(crate) enum Timeout {
 impl Settings {
     /// A client on all endpoints.
     pub(crate) async fn client(&self, timeout: Option<Duration>) -> Result<Client, Error> {
-        let config = Config { call_timeout: timeout, ..self.config.clone() };
+        let config = Config {
+            call_timeout: timeout,
+            ..self.config.clone()
+        };
         Client::connect(config).await.map_err(Error::Connection)
     }
 
@@ -145,21 +174,19 @@ impl Settings {
     }
 
     /// A client on one endpoint, its failure not yet anybody's.
-    pub(crate) async fn connect_to(
-        &self,
-        endpoint: &str,
-    ) -> Result<Client, ferrod_client::Error> {
+    pub(crate) async fn connect_to(&self, endpoint: &str) -> Result<Client, ferrod_client::Error> {
         let endpoints = vec![endpoint.to_owned()];
         let call_timeout = Some(self.timeout);
-        Client::connect(Config { endpoints, call_timeout, ..self.config.clone() }).await
+        Client::connect(Config {
+            endpoints,
+            call_timeout,
+            ..self.config.clone()
+        })
+        .await
     }
 }
 
-fn config(
-    flags: &GlobalFlags,
-    endpoints: &[String],
-    credentials: Option<Credentials>,
-) -> Config {
+fn config(flags: &GlobalFlags, endpoints: &[String], credentials: Option<Credentials>) -> Config {
     let defaults = Config::new(endpoints.iter().map(|endpoint| endpoint.trim()));
     let bytes = |flag: i64, default| match usize::try_from(flag) {
         Ok(bytes) if bytes > 0 => bytes,
@@ -177,7 +204,9 @@ fn config(
 }
 
 /// All flags by their variables, sorted by flag, as `--debug` shows them.
-fn debug_dump(flags: &GlobalFlags) -> String {
+///
+/// `cluster` is shown where commands inherit it, and `silent` variables as if they were empty flags.
+fn debug_dump(flags: &GlobalFlags, cluster: Option<bool>, silent: &[&str]) -> String {
     use crate::go::format_duration as duration;
     let endpoints = format!("[{}]", endpoints::parse(&flags.endpoints).join(","));
     let lines = [
@@ -192,7 +221,10 @@ fn debug_dump(flags: &GlobalFlags) -> String {
         ("endpoints", endpoints),
         ("hex", flags.hex.to_string()),
         ("insecure-discovery", flags.insecure_discovery.to_string()),
-        ("insecure-skip-tls-verify", flags.insecure_skip_tls_verify.to_string()),
+        (
+            "insecure-skip-tls-verify",
+            flags.insecure_skip_tls_verify.to_string(),
+        ),
         ("insecure-transport", flags.insecure_transport.to_string()),
         ("keepalive-time", duration(flags.keepalive_time)),
         ("keepalive-timeout", duration(flags.keepalive_timeout)),
@@ -203,5 +235,12 @@ fn debug_dump(flags: &GlobalFlags) -> String {
         ("user", flags.user.clone()),
         ("write-out", flags.write_out.clone()),
     ];
-    lines.iter().map(|(flag, value)| format!("{}={value}\n", variable(flag))).collect()
+    let flags = lines
+        .into_iter()
+        .map(|(flag, value)| format!("{}={value}\n", variable(flag)));
+    let cluster = cluster.map(|cluster| format!("{}={cluster}\n", variable("cluster")));
+    let silent = silent.iter().map(|variable| format!("{variable}=\n"));
+    let mut lines: Vec<String> = flags.chain(cluster).chain(silent).collect();
+    lines.sort_unstable();
+    lines.concat()
 }

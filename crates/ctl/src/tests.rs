@@ -2,7 +2,7 @@
 //!
 //! A case begins with `$` and the words of the command line. `@` sets a variable, `<` adds a line of input. What follows is
 //! expected: `~` a request as the server got it (fields with default values left out), plain lines of standard output, `2|`
-//! lines of standard error, and the exit code unless it is 0. Bytes that cannot be printed are escaped.
+//! lines of standard error (usage texts left out), and the exit code unless it is 0. Bytes that cannot be printed are escaped.
 //! `UPDATE_EXPECT=1` rewrites the files.
 
 mod server;
@@ -27,8 +27,14 @@ struct Case {
 impl Case {
     fn begin(line: &str) -> Case {
         let words = tokens(line.trim_start_matches('$')).unwrap();
-        let words = words.into_iter().map(|word| String::from_utf8(word).unwrap().into());
-        Case { script: vec![line.to_owned()], words: words.collect(), ..Case::default() }
+        let words = words
+            .into_iter()
+            .map(|word| String::from_utf8(word).unwrap().into());
+        Case {
+            script: vec![line.to_owned()],
+            words: words.collect(),
+            ..Case::default()
+        }
     }
 
     fn add(&mut self, line: &str) {
@@ -38,7 +44,9 @@ impl Case {
                 let (name, value) = variable.trim().split_once('=').unwrap();
                 self.variables.push((name.into(), value.into()));
             }
-            _ => self.input.extend_from_slice(format!("{}\n", line[1..].trim()).as_bytes()),
+            _ => self
+                .input
+                .extend_from_slice(format!("{}\n", line[1..].trim()).as_bytes()),
         }
     }
 
@@ -47,11 +55,20 @@ impl Case {
         let (mut output, mut errors) = (Vec::new(), Vec::new());
         let terminal = Terminal::new(Cursor::new(self.input), &mut output, &mut errors);
         let words = self.words.iter().map(|word| {
-            OsString::from(word.to_str().unwrap().replace("ENDPOINT", &server.endpoint()))
+            OsString::from(
+                word.to_str()
+                    .unwrap()
+                    .replace("ENDPOINT", &server.endpoint()),
+            )
         });
         let code = run(words, Environment::new(self.variables), terminal);
-        let requests = server.take_requests().into_iter().map(|request| format!("~ {request}\n"));
-        let errors = lines(&errors).into_iter().map(|line| format!("2| {line}").trim_end().to_owned() + "\n");
+        let requests = server
+            .take_requests()
+            .into_iter()
+            .map(|request| format!("~ {request}\n"));
+        let errors = without_usage(lines(&errors))
+            .into_iter()
+            .map(|line| format!("2| {line}").trim_end().to_owned() + "\n");
         let text: String = std::iter::once(self.script.join("\n") + "\n")
             .chain(requests)
             .chain(lines(&output).into_iter().map(|line| line + "\n"))
@@ -75,14 +92,40 @@ fn lines(bytes: &[u8]) -> Vec<String> {
     lines
 }
 
+/// The usage text behind a complaint is the one of the help screen, and long.
+fn without_usage(lines: Vec<String>) -> Vec<String> {
+    let mut inside = false;
+    let mut kept = Vec::new();
+    for line in lines {
+        inside = (inside || line == "Usage:") && !line.starts_with("Error:");
+        match (inside, line == "Usage:") {
+            (true, true) => kept.push("<usage>".to_owned()),
+            (true, false) => {}
+            (false, _) => kept.push(line),
+        }
+    }
+    kept
+}
+
 /// Durations and times of day differ from run to run.
 fn without_times(text: &str) -> String {
     let mut out = String::new();
     for line in text.split_inclusive('\n') {
-        let marks = ["took = ", "\"took\":\"", "took ", "\"Took\" : ", "\"ts\":\""];
-        match marks.iter().find_map(|mark| Some(line.find(mark)? + mark.len())) {
+        let marks = [
+            "took = ",
+            "\"took\":\"",
+            "took ",
+            "\"Took\" : ",
+            "\"ts\":\"",
+        ];
+        match marks
+            .iter()
+            .find_map(|mark| Some(line.find(mark)? + mark.len()))
+        {
             Some(at) => {
-                let end = line[at..].find(['"', '\n', ' ']).map_or(line.len(), |end| at + end);
+                let end = line[at..]
+                    .find(['"', '\n', ' '])
+                    .map_or(line.len(), |end| at + end);
                 out += &format!("{}TIME{}", &line[..at], &line[end..]);
             }
             None => out += line,
@@ -96,19 +139,22 @@ fn check(path: &Path) {
     let server = Server::start();
     let mut after = String::new();
     let mut case: Option<Case> = None;
+    let mut answered = false;
     for line in before.lines().chain(["#"]) {
         match line.chars().next() {
             Some('$' | '#') => {
                 if let Some(case) = case.take() {
                     after += &(case.run(&server) + "\n");
                 }
+                answered = false;
                 match line.starts_with('$') {
                     true => case = Some(Case::begin(line)),
                     false => after += &format!("{line}\n"),
                 }
             }
-            Some('@' | '<') => case.as_mut().unwrap().add(line),
-            _ => {}
+            // Behind the first line of the answer these are part of it.
+            Some('@' | '<') if !answered => case.as_mut().unwrap().add(line),
+            _ => answered = true,
         }
     }
     // The comment that was added to end the last case.
@@ -116,7 +162,12 @@ fn check(path: &Path) {
     if std::env::var_os("UPDATE_EXPECT").is_some() {
         std::fs::write(path, after).unwrap();
     } else {
-        assert_eq!(before, after, "{}: UPDATE_EXPECT=1 rewrites it", path.display());
+        assert_eq!(
+            before,
+            after,
+            "{}: UPDATE_EXPECT=1 rewrites it",
+            path.display()
+        );
     }
 }
 

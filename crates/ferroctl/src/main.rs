@@ -7,6 +7,10 @@ use ferrod_ctl::{Environment, Terminal, run};
 
 fn main() -> ExitCode {
     let terminal = Terminal::new(io::stdin(), io::stdout(), io::stderr());
-    let code = run(std::env::args_os(), Environment::new(std::env::vars_os()), terminal);
+    let code = run(
+        std::env::args_os(),
+        Environment::new(std::env::vars_os()),
+        terminal,
+    );
     ExitCode::from(code)
 }

@@ -16,7 +16,13 @@ pub(crate) struct GlobalFlags {
     #[arg(long, global = true)]
     pub(crate) debug: bool,
     /// Output format: fields, json, protobuf, simple or table
-    #[arg(long, short, global = true, value_name = "string", default_value = "simple")]
+    #[arg(
+        long,
+        short,
+        global = true,
+        value_name = "string",
+        default_value = "simple"
+    )]
     pub(crate) write_out: String,
     /// Print byte strings in hexadecimal
     #[arg(long, global = true)]

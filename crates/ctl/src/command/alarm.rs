@@ -19,7 +19,9 @@ pub(super) async fn disarm(args: Plain, session: &mut Session<'_, '_>) -> Result
     let (client, style) = session.client(Timeout::Flag).await?;
     let mut cleared = AlarmResponse::default();
     for alarm in client.alarm_list().await?.alarms {
-        cleared.alarms.extend(client.alarm_disarm(alarm).await?.alarms);
+        cleared
+            .alarms
+            .extend(client.alarm_disarm(alarm).await?.alarms);
     }
     session.show(&cleared, &style)
 }
@@ -28,5 +30,7 @@ fn no_arguments(command: &str, args: &Plain) -> Result<(), Error> {
     if args.words.is_empty() {
         return Ok(());
     }
-    Err(Error::BadArguments(format!("alarm {command} command accepts no arguments")))
+    Err(Error::BadArguments(format!(
+        "alarm {command} command accepts no arguments"
+    )))
 }

@@ -14,6 +14,13 @@ pub(super) async fn run(args: Compaction, session: &mut Session<'_, '_>) -> Resu
     };
     let revision = go::parse_int(&text(word), Base::Ten).map_err(Error::Failed)?;
     let (client, _) = session.client(Timeout::FlagOrEnvironment).await?;
-    client.compact(CompactionRequest { revision, physical: args.physical }).await?;
-    Ok(session.terminal.say(format_args!("compacted revision {revision}"))?)
+    client
+        .compact(CompactionRequest {
+            revision,
+            physical: args.physical,
+        })
+        .await?;
+    Ok(session
+        .terminal
+        .say(format_args!("compacted revision {revision}"))?)
 }

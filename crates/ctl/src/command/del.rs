@@ -52,5 +52,9 @@ pub(super) fn request(args: Del) -> Result<DeleteRangeRequest, Error> {
         None => KeyRange::single(key),
     };
     let (key, range_end) = keys.into_parts();
-    Ok(DeleteRangeRequest { key, range_end, prev_kv: args.prev_kv })
+    Ok(DeleteRangeRequest {
+        key,
+        range_end,
+        prev_kv: args.prev_kv,
+    })
 }

@@ -18,14 +18,23 @@ pub(super) async fn endpoints(settings: &Settings, cluster: bool) -> Result<Vec<
     if !cluster {
         return Ok(settings.endpoints.clone());
     }
-    let client = settings.client(Some(settings.timeout)).await.map_err(|error| match error {
-        Error::Connection(error) => Error::Call(error),
-        other => other,
-    })?;
+    let client = settings
+        .client(Some(settings.timeout))
+        .await
+        .map_err(|error| match error {
+            Error::Connection(error) => Error::Call(error),
+            other => other,
+        })?;
     let answer = client.member_list(true).await.map_err(|error| {
-        Error::Failed(format!("failed to fetch endpoints from etcd cluster member list: {error}"))
+        Error::Failed(format!(
+            "failed to fetch endpoints from etcd cluster member list: {error}"
+        ))
     })?;
-    Ok(answer.members.into_iter().flat_map(|member| member.client_ur_ls).collect())
+    Ok(answer
+        .members
+        .into_iter()
+        .flat_map(|member| member.client_ur_ls)
+        .collect())
 }
 
 /// Asks all endpoints at the same time; answers are shown in the order in which they come.
@@ -48,7 +57,12 @@ async fn check(endpoint: String, settings: Arc<Settings>) -> EndpointHealth {
         Ok(client) => client,
         Err(error) => {
             let error = error.to_string();
-            return EndpointHealth { endpoint, health: false, took: String::new(), error };
+            return EndpointHealth {
+                endpoint,
+                health: false,
+                took: String::new(),
+                error,
+            };
         }
     };
     let begin = Instant::now();
@@ -59,7 +73,12 @@ async fn check(endpoint: String, settings: Arc<Settings>) -> EndpointHealth {
         Err(error) if error.api() == Some(ApiError::PermissionDenied) => alarms(&client).await,
         Err(error) => error.to_string(),
     };
-    EndpointHealth { endpoint, health: error.is_empty(), took, error }
+    EndpointHealth {
+        endpoint,
+        health: error.is_empty(),
+        took,
+        error,
+    }
 }
 
 /// What the alarms say against a member that answers otherwise; nothing if there is none.
@@ -72,7 +91,9 @@ async fn alarms(client: &Client) -> String {
     match client.alarm_list().await {
         Err(_) => "Unable to fetch the alarm list".into(),
         Ok(answer) if answer.alarms.is_empty() => String::new(),
-        Ok(answer) => "Active Alarm(s): ".to_owned() + &answer.alarms.iter().map(name).collect::<String>(),
+        Ok(answer) => {
+            "Active Alarm(s): ".to_owned() + &answer.alarms.iter().map(name).collect::<String>()
+        }
     }
 }
 
@@ -86,7 +107,9 @@ pub(super) async fn status(session: &mut Session<'_, '_>) -> Result<(), Error> {
             Err(error) => {
                 failed = true;
                 let what = "Failed to get the status of endpoint";
-                session.terminal.complain(format_args!("{what} {endpoint} ({error})\n"))?;
+                session
+                    .terminal
+                    .complain(format_args!("{what} {endpoint} ({error})\n"))?;
             }
         }
     }
@@ -106,7 +129,9 @@ pub(super) async fn hashkv(
             Ok(hash) => answers.push(EndpointHash { endpoint, hash }),
             Err(error) => {
                 let what = "Failed to get the hash of endpoint";
-                session.terminal.complain(format_args!("{what} {endpoint} ({error})\n"))?;
+                session
+                    .terminal
+                    .complain(format_args!("{what} {endpoint} ({error})\n"))?;
                 last = Some(error);
             }
         }

@@ -20,10 +20,14 @@ pub(super) async fn run(args: Get, session: &mut Session<'_, '_>) -> Result<(), 
         client.range(request).await?
     };
     if count_only && style.format != Format::Fields {
-        return Err(Error::bad_arguments("--count-only is only for `--write-out=fields`"));
+        return Err(Error::bad_arguments(
+            "--count-only is only for `--write-out=fields`",
+        ));
     }
     if value_only && style.format != Format::Simple {
-        return Err(Error::bad_arguments("print-value-only is only for `--write-out=simple`"));
+        return Err(Error::bad_arguments(
+            "print-value-only is only for `--write-out=simple`",
+        ));
     }
     style.value_only = value_only;
     session.show(&answer, &style)
@@ -74,7 +78,12 @@ fn keys(args: &Get) -> Result<KeyRange, Error> {
         return Err(Error::bad_arguments(needs));
     };
     one_of(args.prefix, "--prefix", args.from_key, "--from-key")?;
-    one_of(args.keys_only, "--keys-only", args.count_only, "--count-only")?;
+    one_of(
+        args.keys_only,
+        "--keys-only",
+        args.count_only,
+        "--count-only",
+    )?;
     is_serializable(&args.consistency)?;
     let range_end = words.next().map(bytes);
     match range_end {
@@ -92,7 +101,9 @@ fn keys(args: &Get) -> Result<KeyRange, Error> {
 pub(super) fn one_of(a: bool, a_name: &str, b: bool, b_name: &str) -> Result<(), Error> {
     if a && b {
         let reason = "cannot be set at the same time, choose one";
-        return Err(Error::BadArguments(format!("`{a_name}` and `{b_name}` {reason}")));
+        return Err(Error::BadArguments(format!(
+            "`{a_name}` and `{b_name}` {reason}"
+        )));
     }
     Ok(())
 }
@@ -101,7 +112,9 @@ pub(super) fn is_serializable(consistency: &str) -> Result<bool, Error> {
     match consistency {
         "s" => Ok(true),
         "l" => Ok(false),
-        _ => Err(Error::Unsupported(format!("unknown consistency flag \"{consistency}\""))),
+        _ => Err(Error::Unsupported(format!(
+            "unknown consistency flag \"{consistency}\""
+        ))),
     }
 }
 
@@ -118,7 +131,12 @@ fn sorting(args: &Get) -> Result<(SortOrder, SortTarget), Error> {
         "MODIFY" => SortTarget::Mod,
         "VALUE" => SortTarget::Value,
         "VERSION" => SortTarget::Version,
-        _ => return Err(Error::Unsupported(format!("bad sort target {}", args.sort_by))),
+        _ => {
+            return Err(Error::Unsupported(format!(
+                "bad sort target {}",
+                args.sort_by
+            )));
+        }
     };
     // Keys ascend anyway, and unsorted reads are the cheaper ones.
     match (order, target) {
@@ -129,7 +147,9 @@ fn sorting(args: &Get) -> Result<(SortOrder, SortTarget), Error> {
 
 fn check_revisions(name: &str, min: i64, max: i64) -> Result<(), Error> {
     if max > 0 && min > max {
-        return Err(Error::Unsupported(format!("getMin{name}(={min}) > getMax{name}(={max})")));
+        return Err(Error::Unsupported(format!(
+            "getMin{name}(={min}) > getMax{name}(={max})"
+        )));
     }
     Ok(())
 }

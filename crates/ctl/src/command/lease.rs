@@ -11,7 +11,9 @@ use crate::session::{Session, Timeout};
 
 pub(super) async fn grant(args: Plain, session: &mut Session<'_, '_>) -> Result<(), Error> {
     let [word] = args.words.as_slice() else {
-        return Err(Error::bad_arguments("lease grant command needs TTL argument"));
+        return Err(Error::bad_arguments(
+            "lease grant command needs TTL argument",
+        ));
     };
     let ttl = go::parse_int(&text(word), Base::Ten)
         .map_err(|cause| Error::BadArguments(format!("bad TTL ({cause})")))?;
@@ -37,10 +39,22 @@ pub(super) async fn time_to_live(
     args: LeaseTimeToLive,
     session: &mut Session<'_, '_>,
 ) -> Result<(), Error> {
-    let id = lease_id(&args.words, "lease timetolive command needs lease ID as argument")?;
+    let id = lease_id(
+        &args.words,
+        "lease timetolive command needs lease ID as argument",
+    )?;
     let (client, style) = session.client(Timeout::Never).await?;
-    let answer = client.lease_time_to_live(id, args.keys).await.map_err(Error::Connection)?;
-    session.show(&TimeToLive { with_keys: args.keys, answer }, &style)
+    let answer = client
+        .lease_time_to_live(id, args.keys)
+        .await
+        .map_err(Error::Connection)?;
+    session.show(
+        &TimeToLive {
+            with_keys: args.keys,
+            answer,
+        },
+        &style,
+    )
 }
 
 pub(super) async fn list(session: &mut Session<'_, '_>) -> Result<(), Error> {
@@ -53,7 +67,10 @@ pub(super) async fn keep_alive(
     args: LeaseKeepAlive,
     session: &mut Session<'_, '_>,
 ) -> Result<(), Error> {
-    let id = lease_id(&args.words, "lease keep-alive command needs lease ID as argument")?;
+    let id = lease_id(
+        &args.words,
+        "lease keep-alive command needs lease ID as argument",
+    )?;
     let (client, style) = session.client(Timeout::Never).await?;
     let mut keep_alive = client.keep_alive(id);
     if args.once {
@@ -64,7 +81,9 @@ pub(super) async fn keep_alive(
         session.show(&answer, &style)?;
     }
     if style.format == Format::Simple {
-        session.terminal.say(format_args!("lease {id:016x} expired or revoked."))?;
+        session
+            .terminal
+            .say(format_args!("lease {id:016x} expired or revoked."))?;
     }
     Ok(())
 }

@@ -10,7 +10,11 @@ use crate::session::{Session, Timeout};
 
 pub(super) async fn run(args: Put, session: &mut Session<'_, '_>) -> Result<(), Error> {
     let from_input = args.words.len() == 1 && !args.ignore_value;
-    let input = if from_input { session.terminal.read_all()? } else { Vec::new() };
+    let input = if from_input {
+        session.terminal.read_all()?
+    } else {
+        Vec::new()
+    };
     let request = request(args, input)?;
     let (client, style) = session.client(Timeout::Flag).await?;
     let answer = client.put_request(request).await?;
@@ -21,7 +25,10 @@ pub(super) async fn run(args: Put, session: &mut Session<'_, '_>) -> Result<(), 
 pub(super) fn request(args: Put, input: Vec<u8>) -> Result<PutRequest, Error> {
     let mut words = args.words.into_iter();
     let needs = "put command needs 1 argument and input from stdin or 2 arguments";
-    let key = words.next().map(bytes).ok_or_else(|| Error::bad_arguments(needs))?;
+    let key = words
+        .next()
+        .map(bytes)
+        .ok_or_else(|| Error::bad_arguments(needs))?;
     let value = words.next();
     if args.ignore_value && value.is_some() {
         let reason = "put command needs only 1 argument when 'ignore-value' is set";
@@ -33,9 +40,21 @@ pub(super) fn request(args: Put, input: Vec<u8>) -> Result<PutRequest, Error> {
         None if input.is_empty() => return Err(Error::bad_arguments(needs)),
         None => input.into(),
     };
-    let lease = go::parse_int(&&args.lease, Base::Sixteen).map_err(|cause| {
+    let lease = go::parse_int(&args.lease, Base::Sixteen).map_err(|cause| {
         Error::BadArguments(format!("bad lease ID ({cause}), expecting ID in Hex"))
     })?;
-    let Put { prev_kv, ignore_value, ignore_lease, .. } = args;
-    Ok(PutRequest { key, value, lease, prev_kv, ignore_value, ignore_lease })
+    let Put {
+        prev_kv,
+        ignore_value,
+        ignore_lease,
+        ..
+    } = args;
+    Ok(PutRequest {
+        key,
+        value,
+        lease,
+        prev_kv,
+        ignore_value,
+        ignore_lease,
+    })
 }

@@ -18,12 +18,24 @@ pub(super) async fn run(args: Txn, session: &mut Session<'_, '_>) -> Result<(), 
     }
     let (client, style) = session.client(Timeout::Never).await?;
     // Each section is judged before the next is read.
-    let mut input = Input { prompts: args.interactive, terminal: session.terminal };
+    let mut input = Input {
+        prompts: args.interactive,
+        terminal: session.terminal,
+    };
     let compares = input.section("compares:")?;
-    let compare = compares.iter().map(|line| parse_compare(line)).collect::<Result<_, _>>()?;
+    let compare = compares
+        .iter()
+        .map(|line| parse_compare(line))
+        .collect::<Result<_, _>>()?;
     let success = input.requests("success requests (get, put, del):")?;
     let failure = input.requests("failure requests (get, put, del):")?;
-    let answer = client.txn(TxnRequest { compare, success, failure }).await?;
+    let answer = client
+        .txn(TxnRequest {
+            compare,
+            success,
+            failure,
+        })
+        .await?;
     session.show(&answer, &style)
 }
 
@@ -53,7 +65,10 @@ impl Input<'_, '_> {
 
     fn requests(&mut self, prompt: &str) -> Result<Vec<RequestOp>, Error> {
         let lines = self.section(prompt)?;
-        lines.iter().map(|line| parse_request(line, self.terminal)).collect()
+        lines
+            .iter()
+            .map(|line| parse_request(line, self.terminal))
+            .collect()
     }
 }
 
@@ -61,7 +76,9 @@ impl Input<'_, '_> {
 fn parse_request(line: &str, terminal: &mut Terminal<'_>) -> Result<RequestOp, Error> {
     let words = tokens(line)?;
     if words.len() < 2 {
-        return Err(Error::InvalidInput(format!("invalid txn compare request: {line}")));
+        return Err(Error::InvalidInput(format!(
+            "invalid txn compare request: {line}"
+        )));
     }
     let words: Vec<OsString> = words.into_iter().map(os_string).collect();
     let refused = || Error::InvalidInput(format!("invalid txn request: {line}"));
@@ -73,7 +90,7 @@ fn parse_request(line: &str, terminal: &mut Terminal<'_>) -> Result<RequestOp, E
     let filled: RequestLine = match line.fill() {
         Ok(filled) => filled,
         Err(_) => {
-            terminal.complain(help::usage(&line.path) + "\n")?;
+            terminal.complain(help::usage_without_hint(&line.path) + "\n")?;
             return Err(refused());
         }
     };

@@ -25,19 +25,25 @@ use crate::session::Session;
 pub(super) fn run(args: WalDump, session: &mut Session<'_, '_>) -> Result<(), Error> {
     let dir = wal_dir(&args)?;
     if !dir.is_dir() {
-        return Err(Error::Failed(format!("{}: no such directory", dir.display())));
+        return Err(Error::Failed(format!(
+            "{}: no such directory",
+            dir.display()
+        )));
     }
     let dump = ferrod_node::dump(&RealDisk, &dir);
     for line in lines(&dump) {
         writeln!(session.terminal.output(), "{line}")?;
     }
     session.terminal.flush()?;
-    dump.damage.map_or(Ok(()), |damage| Err(Error::Failed(chain(&damage))))
+    dump.damage
+        .map_or(Ok(()), |damage| Err(Error::Failed(chain(&damage))))
 }
 
 fn wal_dir(args: &WalDump) -> Result<PathBuf, Error> {
     match (args.wal_dir.as_str(), args.data_dir.as_str()) {
-        ("", "") => Err(Error::bad_arguments("wal-dump command needs --data-dir or --wal-dir")),
+        ("", "") => Err(Error::bad_arguments(
+            "wal-dump command needs --data-dir or --wal-dir",
+        )),
         ("", data_dir) => Ok(Path::new(data_dir).join("member").join("wal")),
         (wal_dir, _) => Ok(wal_dir.into()),
     }

@@ -21,7 +21,9 @@ pub(super) async fn run(args: Watch, session: &mut Session<'_, '_>) -> Result<()
     let range_end = session.environment.get(RANGE_END).to_owned();
     if key.is_empty() && !range_end.is_empty() {
         let got = crate::go::quote(range_end.as_bytes());
-        return Err(Error::BadArguments(format!("{KEY} is empty but got {RANGE_END}={got}")));
+        return Err(Error::BadArguments(format!(
+            "{KEY} is empty but got {RANGE_END}={got}"
+        )));
     }
     let from_environment = request::FromEnvironment { key, range_end };
     if args.interactive {
@@ -30,7 +32,9 @@ pub(super) async fn run(args: Watch, session: &mut Session<'_, '_>) -> Result<()
     let plan = request::plan(args, session.line.dash(), &from_environment)?;
     let settings = session.settings(&[KEY, RANGE_END])?;
     let client = settings.client(None).await?.with_require_leader(true);
-    let request = plan.request.ok_or_else(|| Error::bad_arguments(request::EXCLUSIVE))?;
+    let request = plan
+        .request
+        .ok_or_else(|| Error::bad_arguments(request::EXCLUSIVE))?;
     let mut watcher = client.watch(request);
     while let Some(response) = watcher.next().await {
         show(response, &settings.style, &plan.exec, session).await?;
@@ -46,7 +50,10 @@ async fn show(
     session: &mut Session<'_, '_>,
 ) -> Result<(), Error> {
     // The official client shows a refusal and a broken stream as one more response, empty but for that.
-    let ended = || WatchResponse { canceled: true, ..Default::default() };
+    let ended = || WatchResponse {
+        canceled: true,
+        ..Default::default()
+    };
     let (response, cause) = match response {
         Ok(response) if response.created => (ended(), cancel_cause(&response)),
         Ok(response) => {
@@ -56,11 +63,15 @@ async fn show(
         Err(error) => (ended(), Some(error)),
     };
     if let Some(cause) = cause {
-        session.terminal.complain(format_args!("watch was canceled ({cause})\n"))?;
+        session
+            .terminal
+            .complain(format_args!("watch was canceled ({cause})\n"))?;
     }
     if is_progress_notification(&response) {
         let revision = response.header.map_or(0, |header| header.revision);
-        session.terminal.say(format_args!("progress notify: {revision}"))?;
+        session
+            .terminal
+            .say(format_args!("progress notify: {revision}"))?;
     }
     session.show(&response, style)?;
     if exec.is_empty() {

@@ -42,7 +42,11 @@ fn decimal(number: u128, digits: usize) -> String {
     let fraction = format!("{:0digits$}", number % divisor);
     let fraction = fraction.trim_end_matches('0');
     let whole = number / divisor;
-    if fraction.is_empty() { whole.to_string() } else { format!("{whole}.{fraction}") }
+    if fraction.is_empty() {
+        whole.to_string()
+    } else {
+        format!("{whole}.{fraction}")
+    }
 }
 
 /// `time.ParseDuration(text)`, but for negative durations, which no flag can use: they count as zero.
@@ -58,7 +62,9 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     }
     let mut nanos: u128 = 0;
     while !rest.is_empty() {
-        let unit_at = rest.find(|c: char| c != '.' && !c.is_ascii_digit()).unwrap_or(rest.len());
+        let unit_at = rest
+            .find(|c: char| c != '.' && !c.is_ascii_digit())
+            .unwrap_or(rest.len());
         let (number, behind) = rest.split_at(unit_at);
         let digits = |c: char| c == '.' || c.is_ascii_digit();
         let (unit, next) = behind.split_at(behind.find(digits).unwrap_or(behind.len()));
@@ -66,7 +72,10 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
             return Err(invalid());
         }
         if unit.is_empty() {
-            return Err(format!("time: missing unit in duration {}", quote(text.as_bytes())));
+            return Err(format!(
+                "time: missing unit in duration {}",
+                quote(text.as_bytes())
+            ));
         }
         let Some((_, scale)) = UNITS.iter().find(|(name, _)| *name == unit) else {
             let (unit, text) = (quote(unit.as_bytes()), quote(text.as_bytes()));
@@ -76,16 +85,28 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
         rest = next;
     }
     let nanos = i64::try_from(nanos).map_err(|_| invalid())?;
-    Ok(if negative { Duration::ZERO } else { Duration::from_nanos(nanos.unsigned_abs()) })
+    Ok(if negative {
+        Duration::ZERO
+    } else {
+        Duration::from_nanos(nanos.unsigned_abs())
+    })
 }
 
 /// A decimal number times a whole scale, rounded down.
 fn scaled(number: &str, scale: u128) -> Option<u128> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    let whole: u128 = if whole.is_empty() { 0 } else { whole.parse::<u64>().ok()?.into() };
+    let whole: u128 = if whole.is_empty() {
+        0
+    } else {
+        whole.parse::<u64>().ok()?.into()
+    };
     // More digits than nanoseconds in an hour cannot change the result.
     let fraction = &fraction[..fraction.len().min(14)];
-    let parts: u128 = if fraction.is_empty() { 0 } else { fraction.parse().ok()? };
+    let parts: u128 = if fraction.is_empty() {
+        0
+    } else {
+        fraction.parse().ok()?
+    };
     Some(whole * scale + parts * scale / 10u128.pow(fraction.len() as u32))
 }
 

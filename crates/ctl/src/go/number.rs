@@ -21,15 +21,6 @@ pub(crate) fn parse_int(text: &str, base: Base) -> Result<i64, String> {
     i64::from_str_radix(&digits, radix).map_err(|e| cause("ParseInt", text, e.kind()))
 }
 
-/// `strconv.ParseUint(text, base, 64)`; it takes no sign.
-pub(crate) fn parse_uint(text: &str, base: Base) -> Result<u64, String> {
-    if text.starts_with(['+', '-']) {
-        return Err(cause("ParseUint", text, &IntErrorKind::InvalidDigit));
-    }
-    let (radix, digits) = radix_and_digits(text, base);
-    u64::from_str_radix(&digits, radix).map_err(|e| cause("ParseUint", text, e.kind()))
-}
-
 /// `strconv.ParseBool(text)`.
 pub(crate) fn parse_bool(text: &str) -> Result<bool, String> {
     match text {
@@ -53,7 +44,11 @@ fn radix_and_digits(text: &str, base: Base) -> (u32, String) {
         (Base::Prefix, _) => return (10, text.to_owned()),
     };
     // A second sign behind the prefix must stay an error.
-    let digits = if rest[2..].starts_with(['+', '-']) { "?" } else { &rest[2..] };
+    let digits = if rest[2..].starts_with(['+', '-']) {
+        "?"
+    } else {
+        &rest[2..]
+    };
     (radix, format!("{sign}{digits}"))
 }
 
@@ -62,7 +57,10 @@ fn cause(function: &str, text: &str, kind: &IntErrorKind) -> String {
         IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",
         _ => "invalid syntax",
     };
-    format!("strconv.{function}: parsing {}: {what}", quote(text.as_bytes()))
+    format!(
+        "strconv.{function}: parsing {}: {what}",
+        quote(text.as_bytes())
+    )
 }
 
 #[cfg(test)]
@@ -72,7 +70,10 @@ mod tests {
     #[test]
     fn integers() {
         assert_eq!(parse_int("-5", Base::Ten), Ok(-5));
-        assert_eq!(parse_int("694d5765fc71500b", Base::Sixteen), Ok(0x694d5765fc71500b));
+        assert_eq!(
+            parse_int("694d5765fc71500b", Base::Sixteen),
+            Ok(0x694d5765fc71500b)
+        );
         assert_eq!(parse_int("0x10", Base::Prefix), Ok(16));
         assert_eq!(
             parse_int("zz", Base::Sixteen).unwrap_err(),
@@ -83,13 +84,6 @@ mod tests {
             r#"strconv.ParseInt: parsing "8000000000000000": value out of range"#
         );
         assert!(parse_int("", Base::Ten).is_err() && parse_int("0x-1", Base::Prefix).is_err());
-    }
-
-    #[test]
-    fn unsigned_integers_take_no_sign() {
-        assert_eq!(parse_uint("ffffffffffffffff", Base::Sixteen), Ok(u64::MAX));
-        assert!(parse_uint("-1", Base::Sixteen).unwrap_err().contains("ParseUint"));
-        assert!(parse_uint("+1", Base::Sixteen).is_err());
     }
 
     #[test]

@@ -6,7 +6,10 @@ pub(crate) fn quote(bytes: &[u8]) -> String {
     out.push('"');
     for chunk in bytes.utf8_chunks() {
         chunk.valid().chars().for_each(|c| push_char(&mut out, c));
-        chunk.invalid().iter().for_each(|byte| out.push_str(&format!("\\x{byte:02x}")));
+        chunk
+            .invalid()
+            .iter()
+            .for_each(|byte| out.push_str(&format!("\\x{byte:02x}")));
     }
     out.push('"');
     out
@@ -104,7 +107,9 @@ fn rune<'a>(text: &'a str, digits: usize, out: &mut Vec<u8>) -> Option<&'a str> 
 fn number(text: &str, digits: usize, radix: u32) -> Option<u32> {
     let digits = text.get(..digits)?;
     let all_digits = digits.chars().all(|c| c.is_digit(radix));
-    all_digits.then(|| u32::from_str_radix(digits, radix).ok()).flatten()
+    all_digits
+        .then(|| u32::from_str_radix(digits, radix).ok())
+        .flatten()
 }
 
 #[cfg(test)]
@@ -116,16 +121,31 @@ mod tests {
         assert_eq!(quote(b"foo"), r#""foo""#);
         assert_eq!(quote(b"a\"b\\c'd"), r#""a\"b\\c'd""#);
         assert_eq!(quote(b"\x07\n\x00\x7f\xff"), r#""\a\n\x00\x7f\xff""#);
-        assert_eq!(quote("é日\u{200b}\u{1f600}\u{10ffff}".as_bytes()), "\"é日\\u200b😀\\U0010ffff\"");
+        assert_eq!(
+            quote("é日\u{200b}\u{1f600}\u{10ffff}".as_bytes()),
+            "\"é日\\u200b😀\\U0010ffff\""
+        );
         assert_eq!(quote_list(&["sh", "-c"]), r#"["sh" "-c"]"#);
     }
 
     #[test]
     fn unquoting() {
-        assert_eq!(unquote(r#""value \x23\u00e9\101" x"#), Some(("value #éA".into(), " x")));
+        assert_eq!(
+            unquote(r#""value \x23\u00e9\101" x"#),
+            Some(("value #éA".into(), " x"))
+        );
         assert_eq!(unquote(r#""\xff""#), Some((vec![0xff], "")));
         assert_eq!(unquote(r"`raw \x`)"), Some((r"raw \x".into(), ")")));
-        for bad in ["", "x", "\"open", r#""\q""#, r#""\x2""#, r#""\400""#, r#""\x+1""#, r#""\ud800""#] {
+        for bad in [
+            "",
+            "x",
+            "\"open",
+            r#""\q""#,
+            r#""\x2""#,
+            r#""\400""#,
+            r#""\x+1""#,
+            r#""\ud800""#,
+        ] {
             assert_eq!(unquote(bad), None, "{bad}");
         }
     }

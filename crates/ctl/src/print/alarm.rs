@@ -44,11 +44,16 @@ fn line(alarm: &AlarmMember) -> String {
 
 impl Printable for AlarmResponse {
     fn simple(&self, _: &Style, out: &mut dyn Write) -> io::Result<()> {
-        self.alarms.iter().try_for_each(|alarm| writeln!(out, "{}", line(alarm)))
+        self.alarms
+            .iter()
+            .try_for_each(|alarm| writeln!(out, "{}", line(alarm)))
     }
 
     fn json(&self, _: &Style) -> impl Serialize {
-        let alarm = |a: &AlarmMember| AlarmJson { member_id: a.member_id, alarm: a.alarm };
+        let alarm = |a: &AlarmMember| AlarmJson {
+            member_id: a.member_id,
+            alarm: a.alarm,
+        };
         AlarmsJson {
             header: Header::of(self.header.as_ref()),
             alarms: self.alarms.iter().map(alarm).collect(),

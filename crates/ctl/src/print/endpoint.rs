@@ -38,9 +38,13 @@ impl Printable for Vec<EndpointHealth> {
     fn complaints(&self, _: &Style) -> String {
         let unhealthy = self.iter().filter(|health| !health.error.is_empty());
         unhealthy
-            .map(|EndpointHealth { endpoint, error, .. }| {
-                format!("{endpoint} is unhealthy: failed to commit proposal: {error}\n")
-            })
+            .map(
+                |EndpointHealth {
+                     endpoint, error, ..
+                 }| {
+                    format!("{endpoint} is unhealthy: failed to commit proposal: {error}\n")
+                },
+            )
             .collect()
     }
 
@@ -62,10 +66,23 @@ impl Printable for Vec<EndpointHealth> {
 
     fn table(&self) -> Option<Table> {
         let row = |health: &EndpointHealth| {
-            let EndpointHealth { endpoint, health, took, error } = health;
-            vec![endpoint.clone(), health.to_string(), took.clone(), error.clone()]
+            let EndpointHealth {
+                endpoint,
+                health,
+                took,
+                error,
+            } = health;
+            vec![
+                endpoint.clone(),
+                health.to_string(),
+                took.clone(),
+                error.clone(),
+            ]
         };
-        Some(Table::new(&["endpoint", "health", "took", "error"], self.iter().map(row)))
+        Some(Table::new(
+            &["endpoint", "health", "took", "error"],
+            self.iter().map(row),
+        ))
     }
 }
 
@@ -102,7 +119,11 @@ impl EndpointStatus {
     /// Share of the database that is free, in whole per cent.
     fn percent_free(&self) -> i64 {
         let (used, size) = (self.status.db_size_in_use, self.status.db_size);
-        if size <= 0 { 0 } else { 100 - used.saturating_mul(100) / size }
+        if size <= 0 {
+            0
+        } else {
+            100 - used.saturating_mul(100) / size
+        }
     }
 
     fn downgrade(&self) -> (bool, String) {
@@ -225,7 +246,10 @@ impl EndpointStatus {
             db_size_quota: status.db_size_quota,
             downgrade_info,
         };
-        EndpointStatusJson { endpoint: &self.endpoint, status }
+        EndpointStatusJson {
+            endpoint: &self.endpoint,
+            status,
+        }
     }
 }
 
@@ -242,12 +266,16 @@ impl Printable for Vec<EndpointStatus> {
 
     fn fields(&self, style: &Style) -> Option<String> {
         let mut fields = Fields::default();
-        self.iter().for_each(|status| status.add_fields(&mut fields, style));
+        self.iter()
+            .for_each(|status| status.add_fields(&mut fields, style));
         fields.done()
     }
 
     fn table(&self) -> Option<Table> {
-        Some(Table::new(&STATUS_COLUMNS, self.iter().map(EndpointStatus::row)))
+        Some(Table::new(
+            &STATUS_COLUMNS,
+            self.iter().map(EndpointStatus::row),
+        ))
     }
 }
 
@@ -261,8 +289,16 @@ const HASH_COLUMNS: [&str; 3] = ["endpoint", "hash", "hash revision"];
 
 impl EndpointHash {
     fn row(&self) -> Vec<String> {
-        let HashKvResponse { hash, hash_revision, .. } = self.hash;
-        vec![self.endpoint.clone(), hash.to_string(), hash_revision.to_string()]
+        let HashKvResponse {
+            hash,
+            hash_revision,
+            ..
+        } = self.hash;
+        vec![
+            self.endpoint.clone(),
+            hash.to_string(),
+            hash_revision.to_string(),
+        ]
     }
 }
 
@@ -294,7 +330,10 @@ impl EndpointHash {
             compact_revision: self.hash.compact_revision,
             hash_revision: self.hash.hash_revision,
         };
-        EndpointHashJson { endpoint: &self.endpoint, hash_kv }
+        EndpointHashJson {
+            endpoint: &self.endpoint,
+            hash_kv,
+        }
     }
 }
 
@@ -322,6 +361,9 @@ impl Printable for Vec<EndpointHash> {
     }
 
     fn table(&self) -> Option<Table> {
-        Some(Table::new(&HASH_COLUMNS, self.iter().map(EndpointHash::row)))
+        Some(Table::new(
+            &HASH_COLUMNS,
+            self.iter().map(EndpointHash::row),
+        ))
     }
 }

@@ -94,7 +94,9 @@ pub(crate) fn print(
         Format::Json => json::write(&answer.json(style), out)?,
         Format::Protobuf => out.write_all(&answer.protobuf()?)?,
         Format::Fields => {
-            let text = answer.fields(style).ok_or_else(|| unsupported(Format::Fields))?;
+            let text = answer
+                .fields(style)
+                .ok_or_else(|| unsupported(Format::Fields))?;
             out.write_all(text.as_bytes())?;
         }
         Format::Table => {

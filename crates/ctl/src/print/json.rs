@@ -11,7 +11,10 @@ use serde_json::ser::{CharEscape, Formatter};
 
 /// Writes one line.
 pub(super) fn write(value: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
-    value.serialize(&mut serde_json::Serializer::with_formatter(&mut *out, GoFormatter))?;
+    value.serialize(&mut serde_json::Serializer::with_formatter(
+        &mut *out,
+        GoFormatter,
+    ))?;
     out.write_all(b"\n")
 }
 

@@ -21,7 +21,9 @@ pub(super) fn pair(kv: &KeyValue, style: &Style, out: &mut dyn Write) -> io::Res
 
 fn line(bytes: &[u8], style: &Style, out: &mut dyn Write) -> io::Result<()> {
     if style.hex {
-        bytes.iter().try_for_each(|byte| write!(out, "\\x{byte:02x}"))?;
+        bytes
+            .iter()
+            .try_for_each(|byte| write!(out, "\\x{byte:02x}"))?;
     } else {
         out.write_all(bytes)?;
     }
@@ -102,7 +104,9 @@ impl Printable for PutResponse {
 
     fn fields(&self, style: &Style) -> Option<String> {
         let mut fields = Fields::header(self.header.as_ref(), style);
-        self.prev_kv.iter().for_each(|kv| fields.pair("Prev", kv, style));
+        self.prev_kv
+            .iter()
+            .for_each(|kv| fields.pair("Prev", kv, style));
         fields.done()
     }
 
@@ -144,7 +148,9 @@ impl Printable for DeleteRangeResponse {
     fn fields(&self, style: &Style) -> Option<String> {
         let mut fields = Fields::header(self.header.as_ref(), style);
         fields.line("Deleted", self.deleted);
-        self.prev_kvs.iter().for_each(|kv| fields.pair("Prev", kv, style));
+        self.prev_kvs
+            .iter()
+            .for_each(|kv| fields.pair("Prev", kv, style));
         fields.done()
     }
 

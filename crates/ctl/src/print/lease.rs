@@ -33,12 +33,21 @@ struct GrantJson<'a> {
 
 impl Printable for LeaseGrantResponse {
     fn simple(&self, _: &Style, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(out, "lease {:016x} granted with TTL({}s)", self.id, self.ttl)
+        writeln!(
+            out,
+            "lease {:016x} granted with TTL({}s)",
+            self.id, self.ttl
+        )
     }
 
     fn json(&self, _: &Style) -> impl Serialize {
         let header = Header::of(self.header.as_ref());
-        GrantJson { header, id: self.id, ttl: self.ttl, error: &self.error }
+        GrantJson {
+            header,
+            id: self.id,
+            ttl: self.ttl,
+            error: &self.error,
+        }
     }
 
     fn fields(&self, style: &Style) -> Option<String> {
@@ -65,7 +74,9 @@ impl Printable for Revoked {
     }
 
     fn json(&self, _: &Style) -> impl Serialize {
-        HeaderOnly { header: Header::of(self.answer.header.as_ref()) }
+        HeaderOnly {
+            header: Header::of(self.answer.header.as_ref()),
+        }
     }
 
     fn fields(&self, style: &Style) -> Option<String> {
@@ -91,12 +102,20 @@ struct KeepAliveJson {
 
 impl Printable for LeaseKeepAliveResponse {
     fn simple(&self, _: &Style, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(out, "lease {:016x} keepalived with TTL({})", self.id, self.ttl)
+        writeln!(
+            out,
+            "lease {:016x} keepalived with TTL({})",
+            self.id, self.ttl
+        )
     }
 
     fn json(&self, _: &Style) -> impl Serialize {
         let header = Header::of(self.header.as_ref());
-        KeepAliveJson { header, id: self.id, ttl: self.ttl }
+        KeepAliveJson {
+            header,
+            id: self.id,
+            ttl: self.ttl,
+        }
     }
 
     fn fields(&self, style: &Style) -> Option<String> {
@@ -130,11 +149,20 @@ struct TimeToLiveJson {
 
 impl Printable for TimeToLive {
     fn simple(&self, _: &Style, out: &mut dyn Write) -> io::Result<()> {
-        let LeaseTimeToLiveResponse { id, ttl, granted_ttl, keys, .. } = &self.answer;
+        let LeaseTimeToLiveResponse {
+            id,
+            ttl,
+            granted_ttl,
+            keys,
+            ..
+        } = &self.answer;
         if *granted_ttl == 0 && *ttl == -1 {
             return writeln!(out, "lease {id:016x} already expired");
         }
-        write!(out, "lease {id:016x} granted with TTL({granted_ttl}s), remaining({ttl}s)")?;
+        write!(
+            out,
+            "lease {id:016x} granted with TTL({granted_ttl}s), remaining({ttl}s)"
+        )?;
         if self.with_keys {
             write!(out, ", attached keys([")?;
             out.write_all(&keys.join(&b' '))?;
@@ -144,7 +172,13 @@ impl Printable for TimeToLive {
     }
 
     fn json(&self, _: &Style) -> impl Serialize {
-        let LeaseTimeToLiveResponse { header, id, ttl, granted_ttl, keys } = &self.answer;
+        let LeaseTimeToLiveResponse {
+            header,
+            id,
+            ttl,
+            granted_ttl,
+            keys,
+        } = &self.answer;
         TimeToLiveJson {
             header: Header::of(header.as_ref()),
             id: *id,
@@ -159,7 +193,10 @@ impl Printable for TimeToLive {
         fields.lease("ID", self.answer.id, style);
         fields.line("TTL", self.answer.ttl);
         fields.line("GrantedTTL", self.answer.granted_ttl);
-        self.answer.keys.iter().for_each(|key| fields.quoted("Key", key));
+        self.answer
+            .keys
+            .iter()
+            .for_each(|key| fields.quoted("Key", key));
         fields.done()
     }
 
@@ -183,17 +220,28 @@ struct LeaseJson {
 impl Printable for LeaseLeasesResponse {
     fn simple(&self, _: &Style, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "found {} leases", self.leases.len())?;
-        self.leases.iter().try_for_each(|lease| writeln!(out, "{:016x}", lease.id))
+        self.leases
+            .iter()
+            .try_for_each(|lease| writeln!(out, "{:016x}", lease.id))
     }
 
     fn json(&self, _: &Style) -> impl Serialize {
-        let leases = self.leases.iter().map(|lease| LeaseJson { id: lease.id }).collect();
-        ListJson { header: Header::of(self.header.as_ref()), leases }
+        let leases = self
+            .leases
+            .iter()
+            .map(|lease| LeaseJson { id: lease.id })
+            .collect();
+        ListJson {
+            header: Header::of(self.header.as_ref()),
+            leases,
+        }
     }
 
     fn fields(&self, style: &Style) -> Option<String> {
         let mut fields = Fields::header(self.header.as_ref(), style);
-        self.leases.iter().for_each(|lease| fields.lease("ID", lease.id, style));
+        self.leases
+            .iter()
+            .for_each(|lease| fields.lease("ID", lease.id, style));
         fields.done()
     }
 

@@ -12,7 +12,14 @@ use super::table::Table;
 use super::{Printable, Style};
 use crate::Error;
 
-const COLUMNS: [&str; 6] = ["id", "status", "name", "peer addrs", "client addrs", "is learner"];
+const COLUMNS: [&str; 6] = [
+    "id",
+    "status",
+    "name",
+    "peer addrs",
+    "client addrs",
+    "is learner",
+];
 
 #[derive(Serialize)]
 #[serde(untagged)]
@@ -78,7 +85,11 @@ fn member_json<Id: Default + PartialEq>(member: &Member, id: Id) -> MemberJson<'
 
 fn row(member: &Member) -> Vec<String> {
     // A member without a name has never come up.
-    let status = if member.name.is_empty() { "unstarted" } else { "started" };
+    let status = if member.name.is_empty() {
+        "unstarted"
+    } else {
+        "started"
+    };
     vec![
         format!("{:x}", member.id),
         status.to_owned(),
@@ -98,11 +109,19 @@ impl Printable for MemberListResponse {
     fn json(&self, style: &Style) -> impl Serialize {
         let members = self.members.iter();
         if style.hex {
-            let members = members.map(|m| member_json(m, format!("{:x}", m.id))).collect();
-            ListJson::Hex { header: HexHeader::of(self.header.as_ref()), members }
+            let members = members
+                .map(|m| member_json(m, format!("{:x}", m.id)))
+                .collect();
+            ListJson::Hex {
+                header: HexHeader::of(self.header.as_ref()),
+                members,
+            }
         } else {
             let members = members.map(|m| member_json(m, m.id)).collect();
-            ListJson::Decimal { header: Header::of(self.header.as_ref()), members }
+            ListJson::Decimal {
+                header: Header::of(self.header.as_ref()),
+                members,
+            }
         }
     }
 
@@ -111,8 +130,14 @@ impl Printable for MemberListResponse {
         for member in &self.members {
             fields.id("ID", member.id, style);
             fields.quoted("Name", &member.name);
-            member.peer_ur_ls.iter().for_each(|url| fields.quoted("PeerURL", url));
-            member.client_ur_ls.iter().for_each(|url| fields.quoted("ClientURL", url));
+            member
+                .peer_ur_ls
+                .iter()
+                .for_each(|url| fields.quoted("PeerURL", url));
+            member
+                .client_ur_ls
+                .iter()
+                .for_each(|url| fields.quoted("ClientURL", url));
             fields.line("IsLearner", member.is_learner);
             fields.empty_line();
         }

@@ -18,7 +18,10 @@ pub(crate) struct Table {
 impl Table {
     /// `columns` are shown in upper case.
     pub(super) fn new(columns: &[&'static str], rows: impl Iterator<Item = Vec<String>>) -> Table {
-        Table { columns: columns.to_vec(), rows: rows.collect() }
+        Table {
+            columns: columns.to_vec(),
+            rows: rows.collect(),
+        }
     }
 
     /// The rows as simple lines: cells joined by commas.
@@ -30,7 +33,10 @@ impl Table {
 impl Table {
     /// A header in the middle of its column. comfy-table would put an odd blank to the left of it, etcdctl has it on the right.
     fn centred(&self, column_idx: usize, name: &str) -> Cell {
-        let cells = self.rows.iter().map(|row| row[column_idx].trim().chars().count());
+        let cells = self
+            .rows
+            .iter()
+            .map(|row| row[column_idx].trim().chars().count());
         let surplus = cells.max().unwrap_or(0).saturating_sub(name.len());
         Cell::new(" ".repeat(surplus / 2) + &name.to_uppercase())
     }
@@ -38,10 +44,18 @@ impl Table {
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let header = self.columns.iter().enumerate().map(|(at, name)| self.centred(at, name));
+        let header = self
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(at, name)| self.centred(at, name));
         let mut table = comfy_table::Table::new();
         table
-            .load_preset(if self.rows.is_empty() { BORDERS_WITHOUT_ROWS } else { BORDERS })
+            .load_preset(if self.rows.is_empty() {
+                BORDERS_WITHOUT_ROWS
+            } else {
+                BORDERS
+            })
             .set_content_arrangement(ContentArrangement::Disabled)
             .set_header(header);
         for row in &self.rows {

@@ -68,7 +68,11 @@ impl<'a> OpJson<'a> {
 
 impl Printable for TxnResponse {
     fn simple(&self, style: &Style, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(out, "{}", if self.succeeded { "SUCCESS" } else { "FAILURE" })?;
+        writeln!(
+            out,
+            "{}",
+            if self.succeeded { "SUCCESS" } else { "FAILURE" }
+        )?;
         for op in &self.responses {
             writeln!(out)?;
             match &op.response {

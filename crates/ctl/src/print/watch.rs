@@ -55,7 +55,9 @@ impl Printable for WatchResponse {
         for event in &self.events {
             writeln!(out, "{}", kind(event))?;
             let pairs = event.prev_kv.iter().chain(&event.kv);
-            pairs.into_iter().try_for_each(|kv| key_value::pair(kv, style, out))?;
+            pairs
+                .into_iter()
+                .try_for_each(|kv| key_value::pair(kv, style, out))?;
         }
         Ok(())
     }
@@ -76,7 +78,10 @@ impl Printable for WatchResponse {
         let mut fields = Fields::header(self.header.as_ref(), style);
         for event in &self.events {
             fields.line("Type", kind(event));
-            event.prev_kv.iter().for_each(|kv| fields.pair("Prev", kv, style));
+            event
+                .prev_kv
+                .iter()
+                .for_each(|kv| fields.pair("Prev", kv, style));
             event.kv.iter().for_each(|kv| fields.pair("", kv, style));
         }
         fields.done()

@@ -2,7 +2,11 @@
 
 /// All records in one list.
 pub(super) fn parse(records: &[String]) -> Vec<String> {
-    records.iter().filter(|record| !record.is_empty()).flat_map(|record| fields(record)).collect()
+    records
+        .iter()
+        .filter(|record| !record.is_empty())
+        .flat_map(|record| fields(record))
+        .collect()
 }
 
 /// Fields of one record. Double quotes protect commas; two of them inside quotes are one.
@@ -29,7 +33,10 @@ mod tests {
 
     #[test]
     fn records() {
-        assert_eq!(parse(&["a:1,b:2".into(), "c:3".into()]), ["a:1", "b:2", "c:3"]);
+        assert_eq!(
+            parse(&["a:1,b:2".into(), "c:3".into()]),
+            ["a:1", "b:2", "c:3"]
+        );
         assert_eq!(parse(&[r#""a,1""x",b"#.into()]), [r#"a,1"x"#, "b"]);
         assert!(parse(&[String::new()]).is_empty());
     }

@@ -13,11 +13,16 @@ pub(super) fn ask(prompt: &str, terminal: &mut Terminal<'_>) -> Result<String, E
     set_echo(true);
     terminal.say("")?;
     let line = line?.ok_or_else(|| Error::bad_arguments("failed to ask password: EOF"))?;
-    Ok(String::from_utf8_lossy(&line).trim_end_matches('\r').to_owned())
+    Ok(String::from_utf8_lossy(&line)
+        .trim_end_matches('\r')
+        .to_owned())
 }
 
 /// Without a terminal the command fails, and nobody would see an echo.
 fn set_echo(on: bool) {
     let argument = if on { "echo" } else { "-echo" };
-    let _ = Command::new("stty").arg(argument).stderr(Stdio::null()).status();
+    let _ = Command::new("stty")
+        .arg(argument)
+        .stderr(Stdio::null())
+        .status();
 }

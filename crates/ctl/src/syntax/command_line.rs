@@ -19,10 +19,7 @@ pub(crate) struct CommandLine<'a> {
 impl<'a> CommandLine<'a> {
     /// # Errors
     /// The complaint about a command that does not exist. A bad flag is reported by [`CommandLine::fill`].
-    pub(crate) fn parse(
-        root: &'a Command,
-        words: &[OsString],
-    ) -> Result<CommandLine<'a>, String> {
+    pub(crate) fn parse(root: &'a Command, words: &[OsString]) -> Result<CommandLine<'a>, String> {
         let (path, words) = find(root, words)?;
         let sorted = sort(&path, words);
         Ok(CommandLine { path, sorted })
@@ -72,10 +69,18 @@ impl<'a> CommandLine<'a> {
     /// As [`CommandLine::fill`].
     pub(crate) fn globals(&self, others: &[Flag]) -> Result<Globals, String> {
         let from_above = |flag: &&Flag| {
-            self.path.long_flag(&flag.name).is_some_and(|arg| arg.is_global_set())
+            self.path
+                .long_flag(&flag.name)
+                .is_some_and(|arg| arg.is_global_set())
         };
-        let flags: Vec<Flag> =
-            self.sorted.flags.iter().filter(from_above).chain(others).cloned().collect();
+        let flags: Vec<Flag> = self
+            .sorted
+            .flags
+            .iter()
+            .filter(from_above)
+            .chain(others)
+            .cloned()
+            .collect();
         let words = std::iter::once("options".into()).chain(self.canonical_flags(&flags));
         Globals::try_parse_from(words).map_err(|error| self.complaint(&error))
     }
@@ -104,8 +109,15 @@ impl<'a> CommandLine<'a> {
             Some(ContextValue::String(text)) => text.clone(),
             _ => String::new(),
         };
-        let (flag, value) = (text(ContextKind::InvalidArg), text(ContextKind::InvalidValue));
-        let long = flag.trim_start_matches('-').split([' ', '=']).next().unwrap_or_default();
+        let (flag, value) = (
+            text(ContextKind::InvalidArg),
+            text(ContextKind::InvalidValue),
+        );
+        let long = flag
+            .trim_start_matches('-')
+            .split([' ', '='])
+            .next()
+            .unwrap_or_default();
         match (error.kind(), self.path.long_flag(long)) {
             (ErrorKind::ValueValidation, Some(arg)) => {
                 let cause = std::error::Error::source(error).map(ToString::to_string);

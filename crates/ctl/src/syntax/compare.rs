@@ -1,7 +1,7 @@
 //! The compares of `txn`: `target("key") OP "value"`.
 
-use ferrod_client::proto::compare::{CompareResult, CompareTarget, TargetUnion};
 use ferrod_client::proto::Compare;
+use ferrod_client::proto::compare::{CompareResult, CompareTarget, TargetUnion};
 
 use crate::Error;
 use crate::go::{self, Base};
@@ -16,9 +16,17 @@ pub(crate) fn parse_compare(line: &str) -> Result<Compare, Error> {
     let malformed = || Error::InvalidInput(format!("malformed comparison: {line}"));
     let (target, rest) = line.split_once('(').ok_or_else(malformed)?;
     let parts = Parts::scan(rest);
-    let Parts { key, op: Some(op), value: Some(value), complete: true } = &parts else {
+    let Parts {
+        key,
+        op: Some(op),
+        value: Some(value),
+        complete: true,
+    } = &parts
+    else {
         let got = parts.got(target);
-        return Err(Error::InvalidInput(format!("malformed comparison: {line}; got {got}")));
+        return Err(Error::InvalidInput(format!(
+            "malformed comparison: {line}; got {got}"
+        )));
     };
     let (target, union) = target_union(target, value, line)?;
     Ok(Compare {
@@ -36,7 +44,9 @@ fn result(op: &str, line: &str) -> Result<CompareResult, Error> {
         "!=" => Ok(CompareResult::NotEqual),
         "<" => Ok(CompareResult::Less),
         ">" => Ok(CompareResult::Greater),
-        _ => Err(Error::InvalidInput(format!("malformed comparison: {line} (unknown operator {op})"))),
+        _ => Err(Error::InvalidInput(format!(
+            "malformed comparison: {line} (unknown operator {op})"
+        ))),
     }
 }
 
@@ -51,10 +61,22 @@ fn target_union(
         go::parse_int(&text, base).map_err(refused)
     };
     Ok(match target {
-        "ver" | "version" => (CompareTarget::Version, TargetUnion::Version(number(Base::Ten)?)),
-        "c" | "create" => (CompareTarget::Create, TargetUnion::CreateRevision(number(Base::Ten)?)),
-        "m" | "mod" => (CompareTarget::Mod, TargetUnion::ModRevision(number(Base::Ten)?)),
-        "val" | "value" => (CompareTarget::Value, TargetUnion::Value(value.to_vec().into())),
+        "ver" | "version" => (
+            CompareTarget::Version,
+            TargetUnion::Version(number(Base::Ten)?),
+        ),
+        "c" | "create" => (
+            CompareTarget::Create,
+            TargetUnion::CreateRevision(number(Base::Ten)?),
+        ),
+        "m" | "mod" => (
+            CompareTarget::Mod,
+            TargetUnion::ModRevision(number(Base::Ten)?),
+        ),
+        "val" | "value" => (
+            CompareTarget::Value,
+            TargetUnion::Value(value.to_vec().into()),
+        ),
         "lease" => {
             let lease = number(Base::Sixteen).or_else(|_| number(Base::Ten))?;
             (CompareTarget::Lease, TargetUnion::Lease(lease))
@@ -79,17 +101,27 @@ impl Parts {
     /// Reads `"key") OP "value"`: no blank before the closing parenthesis, at least one around the operator.
     fn scan(text: &str) -> Parts {
         let mut parts = Parts::default();
-        let Some((key, rest)) = go::unquote(text.trim_start()) else { return parts };
+        let Some((key, rest)) = go::unquote(text.trim_start()) else {
+            return parts;
+        };
         parts.key = key;
-        let Some(rest) = rest.strip_prefix(')') else { return parts };
-        let Some(rest) = after_blank(rest) else { return parts };
+        let Some(rest) = rest.strip_prefix(')') else {
+            return parts;
+        };
+        let Some(rest) = after_blank(rest) else {
+            return parts;
+        };
         let (op, rest) = rest.split_at(rest.find(char::is_whitespace).unwrap_or(rest.len()));
         if op.is_empty() {
             return parts;
         }
         parts.op = Some(op.to_owned());
-        let Some(rest) = after_blank(rest) else { return parts };
-        let Some((value, _)) = go::unquote(rest) else { return parts };
+        let Some(rest) = after_blank(rest) else {
+            return parts;
+        };
+        let Some((value, _)) = go::unquote(rest) else {
+            return parts;
+        };
         parts.value = Some(value);
         parts.complete = true;
         parts
@@ -116,7 +148,10 @@ mod tests {
         let found = match parse_compare(line) {
             Ok(compare) => {
                 let (target, result) = (compare.target(), compare.result());
-                format!("{target:?} {:?} {result:?} {:?}", compare.key, compare.target_union)
+                format!(
+                    "{target:?} {:?} {result:?} {:?}",
+                    compare.key, compare.target_union
+                )
             }
             Err(error) => format!("{error}, exit {}", error.exit_code()),
         };
@@ -125,25 +160,55 @@ mod tests {
 
     #[test]
     fn compares() {
-        check(r#"value("key1") != "v 2""#, r#"Value b"key1" NotEqual Some(Value(b"v 2"))"#);
-        check(r#"version("key \"x\"") = "1""#, r#"Version b"key \"x\"" Equal Some(Version(1))"#);
-        check(r#"c( "k") < "0""#, r#"Create b"k" Less Some(CreateRevision(0))"#);
-        check(r#"m(`k`)  >  "-7" x"#, r#"Mod b"k" Greater Some(ModRevision(-7))"#);
-        check(r#"lease("k") = "1f""#, r#"Lease b"k" Equal Some(Lease(31))"#);
+        check(
+            r#"value("key1") != "v 2""#,
+            r#"Value b"key1" NotEqual Some(Value(b"v 2"))"#,
+        );
+        check(
+            r#"version("key \"x\"") = "1""#,
+            r#"Version b"key \"x\"" Equal Some(Version(1))"#,
+        );
+        check(
+            r#"c( "k") < "0""#,
+            r#"Create b"k" Less Some(CreateRevision(0))"#,
+        );
+        check(
+            r#"m(`k`)  >  "-7" x"#,
+            r#"Mod b"k" Greater Some(ModRevision(-7))"#,
+        );
+        check(
+            r#"lease("k") = "1f""#,
+            r#"Lease b"k" Equal Some(Lease(31))"#,
+        );
     }
 
     #[test]
     fn refusals() {
         check("value", "malformed comparison: value, exit 3");
         let compact = r#"value("k")= "v""#;
-        check(compact, &format!(r#"malformed comparison: {compact}; got value("k")  "", exit 3"#));
+        check(
+            compact,
+            &format!(r#"malformed comparison: {compact}; got value("k")  "", exit 3"#),
+        );
         let glued = r#"value("k") ="v""#;
-        check(glued, &format!(r#"malformed comparison: {glued}; got value("k") ="v" "", exit 3"#));
+        check(
+            glued,
+            &format!(r#"malformed comparison: {glued}; got value("k") ="v" "", exit 3"#),
+        );
         let unknown = r#"what("k") = "v""#;
-        check(unknown, &format!("malformed comparison: {unknown} (unknown target what), exit 3"));
+        check(
+            unknown,
+            &format!("malformed comparison: {unknown} (unknown target what), exit 3"),
+        );
         let number = r#"mod("k") = "x""#;
-        check(number, &format!("invalid txn compare request: {number}, exit 3"));
+        check(
+            number,
+            &format!("invalid txn compare request: {number}, exit 3"),
+        );
         let op = r#"mod("k") >= "1""#;
-        check(op, &format!("malformed comparison: {op} (unknown operator >=), exit 3"));
+        check(
+            op,
+            &format!("malformed comparison: {op} (unknown operator >=), exit 3"),
+        );
     }
 }

@@ -39,7 +39,8 @@ impl<'a> Path<'a> {
         let command = self.command();
         let (above, own) = (&self.0[..self.0.len() - 1], command.get_arguments());
         let handed_down = above.iter().flat_map(|command| command.get_arguments());
-        own.chain(handed_down.filter(|arg| arg.is_global_set())).filter(|arg| !arg.is_positional())
+        own.chain(handed_down.filter(|arg| arg.is_global_set()))
+            .filter(|arg| !arg.is_positional())
     }
 
     pub(crate) fn long_flag(&self, name: &str) -> Option<&'a Arg> {
@@ -69,7 +70,9 @@ pub(crate) fn find<'a>(
     let mut path = Path::root(root);
     let mut words = words.to_vec();
     while path.command().has_subcommands() {
-        let Some(at) = first_argument(&path, &words) else { break };
+        let Some(at) = first_argument(&path, &words) else {
+            break;
+        };
         match subcommand(path.command(), &words[at]) {
             Some(command) => path.0.push(command),
             None if path.is_root() => return Err(unknown_command(root, &words[at])),
@@ -116,7 +119,9 @@ fn subcommand<'a>(command: &'a Command, word: &OsStr) -> Option<&'a Command> {
     if let Some(exact) = command.find_subcommand(word) {
         return Some(exact);
     }
-    let mut matching = command.get_subcommands().filter(|c| c.get_name().starts_with(word));
+    let mut matching = command
+        .get_subcommands()
+        .filter(|c| c.get_name().starts_with(word));
     matching.next().filter(|_| matching.next().is_none())
 }
 
@@ -129,7 +134,9 @@ fn unknown_command(root: &Command, word: &OsStr) -> String {
     let similar = |name: &&str| {
         strsim::levenshtein(&lower, name) <= SUGGESTION_DISTANCE_MAX || name.starts_with(&lower)
     };
-    let visible = root.get_subcommands().filter(|command| !command.is_hide_set());
+    let visible = root
+        .get_subcommands()
+        .filter(|command| !command.is_hide_set());
     let mut suggestions: Vec<&str> = visible.map(|c| c.get_name()).filter(similar).collect();
     suggestions.sort_unstable();
     let mut text = format!(
@@ -139,7 +146,9 @@ fn unknown_command(root: &Command, word: &OsStr) -> String {
     );
     if !suggestions.is_empty() {
         text += "\n\nDid you mean this?\n";
-        suggestions.iter().for_each(|name| text += &format!("\t{name}\n"));
+        suggestions
+            .iter()
+            .for_each(|name| text += &format!("\t{name}\n"));
     }
     text
 }
@@ -153,7 +162,9 @@ mod tests {
         let tree = cli::tree("etcdctl");
         let words: Vec<OsString> = words.split_whitespace().map(OsString::from).collect();
         let found = match find(&tree, &words) {
-            Ok((path, rest)) => format!("{} | {}", path.name(), rest.join(OsStr::new(" ")).display()),
+            Ok((path, rest)) => {
+                format!("{} | {}", path.name(), rest.join(OsStr::new(" ")).display())
+            }
             Err(text) => text,
         };
         assert_eq!(found, expected, "{words:?}");
@@ -162,12 +173,18 @@ mod tests {
     #[test]
     fn commands_are_found_behind_flags_and_by_prefix() {
         check("get a b", "etcdctl get | a b");
-        check("-w json --endpoints x get a", "etcdctl get | -w json --endpoints x a");
+        check(
+            "-w json --endpoints x get a",
+            "etcdctl get | -w json --endpoints x a",
+        );
         check("--hex get get", "etcdctl get | --hex get");
         check("compact 5", "etcdctl compaction | 5");
         check("mem li", "etcdctl member list | ");
         check("end --cluster stat", "etcdctl endpoint status | --cluster");
-        check("endpoint health --cluster", "etcdctl endpoint health | --cluster");
+        check(
+            "endpoint health --cluster",
+            "etcdctl endpoint health | --cluster",
+        );
     }
 
     #[test]
@@ -188,7 +205,10 @@ mod tests {
 
     #[test]
     fn an_unknown_flag_before_the_command_swallows_it() {
-        check("--nosuch get zzzzzzz", "unknown command \"zzzzzzz\" for \"etcdctl\"");
+        check(
+            "--nosuch get zzzzzzz",
+            "unknown command \"zzzzzzz\" for \"etcdctl\"",
+        );
         check("--nosuch=1 get a", "etcdctl get | --nosuch=1 a");
     }
 }

@@ -71,12 +71,18 @@ impl Sorted {
         };
         let Some(arg) = path.long_flag(name) else {
             self.help = name == "help";
-            return if self.help { Ok(()) } else { Err(format!("unknown flag: --{name}")) };
+            return if self.help {
+                Ok(())
+            } else {
+                Err(format!("unknown flag: --{name}"))
+            };
         };
         let value = match attached {
             Some(value) => value,
             None if is_bool(arg) => "true".into(),
-            None => rest.next().ok_or_else(|| format!("flag needs an argument: --{name}"))?,
+            None => rest
+                .next()
+                .ok_or_else(|| format!("flag needs an argument: --{name}"))?,
         };
         self.push(arg, value)
     }
@@ -130,7 +136,10 @@ pub(super) fn invalid_argument(arg: &Arg, value: &str, cause: &str) -> String {
         Some(short) => format!("-{short}, --{long}"),
         None => format!("--{long}"),
     };
-    format!("invalid argument {} for \"{name}\" flag: {cause}", go::quote(value.as_bytes()))
+    format!(
+        "invalid argument {} for \"{name}\" flag: {cause}",
+        go::quote(value.as_bytes())
+    )
 }
 
 /// The flag as a word that clap cannot misunderstand; none if clap expresses it by absence.

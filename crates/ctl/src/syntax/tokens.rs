@@ -63,7 +63,10 @@ mod tests {
 
     fn check(line: &str, expected: &[&str]) {
         let found = tokens(line).unwrap();
-        let found: Vec<_> = found.iter().map(|token| str::from_utf8(token).unwrap()).collect();
+        let found: Vec<_> = found
+            .iter()
+            .map(|token| str::from_utf8(token).unwrap())
+            .collect();
         assert_eq!(found, expected, "{line}");
     }
 
@@ -75,7 +78,10 @@ mod tests {
         check("put 'my key' 'my value'", &["put", "my key", "my value"]);
         check("''", &[""]);
         check(r#""""#, &[""]);
-        check(r#"put "key \"with\" space" "value \x23""#, &["put", r#"key "with" space"#, "value #"]);
+        check(
+            r#"put "key \"with\" space" "value \x23""#,
+            &["put", r#"key "with" space"#, "value #"],
+        );
         check(r#"put "a b"#, &["put", "a", "b"]);
         check("a'b' 'a''b'", &["a'b'", "a", "b"]);
         check(r#"put k --lease="1""#, &["put", "k", r#"--lease="1""#]);

@@ -33,11 +33,17 @@ impl Server {
     pub(super) fn start() -> Server {
         let (sender, receiver) = mpsc::channel();
         std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
             runtime.block_on(async move {
                 let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
                 let endpoint = listener.local_addr().unwrap().to_string();
-                let server = Server { requests: Arc::default(), endpoint };
+                let server = Server {
+                    requests: Arc::default(),
+                    endpoint,
+                };
                 sender.send(server.clone()).unwrap();
                 tonic::transport::Server::builder()
                     .add_service(KvServer::new(server.clone()))
@@ -68,7 +74,10 @@ impl Server {
     }
 
     fn note_message(&self, message: &impl Debug) {
-        self.requests.lock().unwrap().push(brief(&format!("{message:?}")));
+        self.requests
+            .lock()
+            .unwrap()
+            .push(brief(&format!("{message:?}")));
     }
 }
 
@@ -79,8 +88,12 @@ fn brief(text: &str) -> String {
         let open = part.rfind("{ ").map_or(0, |at| at + 2);
         let close = part[open..].find(" }").map_or(part.len(), |at| open + at);
         let field = &part[open..close];
-        let is_default = [": 0", ": false", ": b\"\"", ": []", ": None"].iter().any(|end| field.ends_with(end))
-            || ["Equal", "Version", "Key", "None", "Get"].iter().any(|name| field.ends_with(&format!(": {name}")));
+        let is_default = [": 0", ": false", ": b\"\"", ": []", ": None"]
+            .iter()
+            .any(|end| field.ends_with(end))
+            || ["Equal", "Version", "Key", "None", "Get"]
+                .iter()
+                .any(|name| field.ends_with(&format!(": {name}")));
         let joined = !out.is_empty() && !out.ends_with("{ ") && !is_default;
         out += if joined { ", " } else { "" };
         out += &part[..open];
@@ -100,11 +113,17 @@ fn header() -> Option<ResponseHeader> {
 }
 
 fn cluster_header() -> Option<ResponseHeader> {
-    header().map(|header| ResponseHeader { revision: 0, ..header })
+    header().map(|header| ResponseHeader {
+        revision: 0,
+        ..header
+    })
 }
 
 fn inner_header() -> Option<ResponseHeader> {
-    Some(ResponseHeader { revision: 7, ..Default::default() })
+    Some(ResponseHeader {
+        revision: 7,
+        ..Default::default()
+    })
 }
 
 fn pair(key: &'static [u8], value: &'static [u8], lease: i64) -> KeyValue {
@@ -142,26 +161,46 @@ fn range(request: &RangeRequest) -> RangeResponse {
         _ => vec![foo(), odd()],
     };
     let (more, count) = (request.limit == 2, kvs.len() as i64);
-    RangeResponse { header: header(), kvs, more, count }
+    RangeResponse {
+        header: header(),
+        kvs,
+        more,
+        count,
+    }
 }
 
 fn delete(request: &DeleteRangeRequest) -> DeleteRangeResponse {
-    let prev_kvs = if request.prev_kv { vec![foo(), odd()] } else { vec![] };
-    DeleteRangeResponse { header: header(), deleted: 2, prev_kvs }
+    let prev_kvs = if request.prev_kv {
+        vec![foo(), odd()]
+    } else {
+        vec![]
+    };
+    DeleteRangeResponse {
+        header: header(),
+        deleted: 2,
+        prev_kvs,
+    }
 }
 
 fn put(request: &PutRequest) -> PutResponse {
-    PutResponse { header: header(), prev_kv: request.prev_kv.then(foo) }
+    PutResponse {
+        header: header(),
+        prev_kv: request.prev_kv.then(foo),
+    }
 }
 
 fn op(request: RequestOp) -> ResponseOp {
     let header = inner_header();
     let response = request.request.map(|request| match request {
-        Op::RequestRange(r) => Answer::ResponseRange(RangeResponse { header, ..range(&r) }),
+        Op::RequestRange(r) => Answer::ResponseRange(RangeResponse {
+            header,
+            ..range(&r)
+        }),
         Op::RequestPut(r) => Answer::ResponsePut(PutResponse { header, ..put(&r) }),
-        Op::RequestDeleteRange(r) => {
-            Answer::ResponseDeleteRange(DeleteRangeResponse { header, ..delete(&r) })
-        }
+        Op::RequestDeleteRange(r) => Answer::ResponseDeleteRange(DeleteRangeResponse {
+            header,
+            ..delete(&r)
+        }),
         Op::RequestTxn(_) => Answer::ResponseTxn(TxnResponse::default()),
     });
     ResponseOp { response }
@@ -181,11 +220,24 @@ impl Kv for Server {
 
     type RangeStreamStream = Stream1<RangeStreamResponse>;
 
-    async fn range_stream(&self, request: Request<RangeRequest>) -> Answered<Stream1<RangeStreamResponse>> {
+    async fn range_stream(
+        &self,
+        request: Request<RangeRequest>,
+    ) -> Answered<Stream1<RangeStreamResponse>> {
         let whole = range(&self.note(request));
-        let last = RangeResponse { kvs: whole.kvs[1..].to_vec(), ..whole.clone() };
-        let first = RangeResponse { kvs: whole.kvs[..1].to_vec(), ..Default::default() };
-        let pieces = [first, last].map(|piece| Ok(RangeStreamResponse { range_response: Some(piece) }));
+        let last = RangeResponse {
+            kvs: whole.kvs[1..].to_vec(),
+            ..whole.clone()
+        };
+        let first = RangeResponse {
+            kvs: whole.kvs[..1].to_vec(),
+            ..Default::default()
+        };
+        let pieces = [first, last].map(|piece| {
+            Ok(RangeStreamResponse {
+                range_response: Some(piece),
+            })
+        });
         answer(Box::pin(tokio_stream::iter(pieces)))
     }
 
@@ -193,16 +245,27 @@ impl Kv for Server {
         answer(put(&self.note(request)))
     }
 
-    async fn delete_range(&self, request: Request<DeleteRangeRequest>) -> Answered<DeleteRangeResponse> {
+    async fn delete_range(
+        &self,
+        request: Request<DeleteRangeRequest>,
+    ) -> Answered<DeleteRangeResponse> {
         answer(delete(&self.note(request)))
     }
 
     async fn txn(&self, request: Request<TxnRequest>) -> Answered<TxnResponse> {
-        let TxnRequest { compare, success, failure } = self.note(request);
+        let TxnRequest {
+            compare,
+            success,
+            failure,
+        } = self.note(request);
         let succeeded = !compare.is_empty();
         let requests = if succeeded { success } else { failure };
         let responses = requests.into_iter().map(op).collect();
-        answer(TxnResponse { header: header(), succeeded, responses })
+        answer(TxnResponse {
+            header: header(),
+            succeeded,
+            responses,
+        })
     }
 
     async fn compact(&self, request: Request<CompactionRequest>) -> Answered<CompactionResponse> {
@@ -217,26 +280,52 @@ impl Kv for Server {
 impl Watch for Server {
     type WatchStream = Stream1<WatchResponse>;
 
-    async fn watch(&self, request: Request<Streaming<WatchRequest>>) -> Answered<Stream1<WatchResponse>> {
+    async fn watch(
+        &self,
+        request: Request<Streaming<WatchRequest>>,
+    ) -> Answered<Stream1<WatchResponse>> {
         let first = request.into_inner().message().await?.unwrap();
         self.note_message(&first);
         let Some(watch_request::RequestUnion::CreateRequest(create)) = first.request_union else {
             return Err(Status::internal("no create request"));
         };
-        let deleted = KeyValue { key: "foo".into(), mod_revision: 7, ..Default::default() };
+        let deleted = KeyValue {
+            key: "foo".into(),
+            mod_revision: 7,
+            ..Default::default()
+        };
         let prev_kv = create.prev_kv.then(foo);
         let events = vec![
-            Event { kv: Some(foo()), ..Default::default() },
-            Event { r#type: 1, kv: Some(deleted), prev_kv },
+            Event {
+                kv: Some(foo()),
+                ..Default::default()
+            },
+            Event {
+                r#type: 1,
+                kv: Some(deleted),
+                prev_kv,
+            },
         ];
-        let plain = || WatchResponse { header: header(), ..Default::default() };
+        let plain = || WatchResponse {
+            header: header(),
+            ..Default::default()
+        };
         let refused = &create.key[..] == b"refused";
         let responses = if refused {
             let cancel_reason = "mvcc: watcher range is empty".into();
-            vec![WatchResponse { created: true, canceled: true, watch_id: -1, cancel_reason, ..plain() }]
+            vec![WatchResponse {
+                created: true,
+                canceled: true,
+                watch_id: -1,
+                cancel_reason,
+                ..plain()
+            }]
         } else {
             vec![
-                WatchResponse { created: true, ..plain() },
+                WatchResponse {
+                    created: true,
+                    ..plain()
+                },
                 WatchResponse { events, ..plain() },
                 plain(),
                 WatchResponse {
@@ -253,14 +342,25 @@ impl Watch for Server {
 
 #[tonic::async_trait]
 impl Lease for Server {
-    async fn lease_grant(&self, request: Request<LeaseGrantRequest>) -> Answered<LeaseGrantResponse> {
+    async fn lease_grant(
+        &self,
+        request: Request<LeaseGrantRequest>,
+    ) -> Answered<LeaseGrantResponse> {
         match self.note(request).ttl {
             ttl if ttl > 9_000_000_000 => Err(refusal(ApiError::LeaseTtlTooLarge)),
-            ttl => answer(LeaseGrantResponse { header: header(), id: 0x1f, ttl, error: String::new() }),
+            ttl => answer(LeaseGrantResponse {
+                header: header(),
+                id: 0x1f,
+                ttl,
+                error: String::new(),
+            }),
         }
     }
 
-    async fn lease_revoke(&self, request: Request<LeaseRevokeRequest>) -> Answered<LeaseRevokeResponse> {
+    async fn lease_revoke(
+        &self,
+        request: Request<LeaseRevokeRequest>,
+    ) -> Answered<LeaseRevokeResponse> {
         match self.note(request).id {
             0x404 => Err(refusal(ApiError::LeaseNotFound)),
             _ => answer(LeaseRevokeResponse { header: header() }),
@@ -278,7 +378,11 @@ impl Lease for Server {
         let answers = request.into_inner().map(move |request| {
             let LeaseKeepAliveRequest { id } = request?;
             ttl = if id == 0x404 { 0 } else { ttl - 1 };
-            Ok(LeaseKeepAliveResponse { header: header(), id, ttl })
+            Ok(LeaseKeepAliveResponse {
+                header: header(),
+                id,
+                ttl,
+            })
         });
         answer(Box::pin(answers))
     }
@@ -290,20 +394,44 @@ impl Lease for Server {
         let LeaseTimeToLiveRequest { id, keys } = self.note(request);
         let (ttl, granted_ttl) = if id == 0x404 { (-1, 0) } else { (481, 500) };
         let attached = keys && id != 0x404;
-        let keys = if attached { vec!["foo2".into(), "foo1".into()] } else { vec![] };
-        answer(LeaseTimeToLiveResponse { header: header(), id, ttl, granted_ttl, keys })
+        let keys = if attached {
+            vec!["foo2".into(), "foo1".into()]
+        } else {
+            vec![]
+        };
+        answer(LeaseTimeToLiveResponse {
+            header: header(),
+            id,
+            ttl,
+            granted_ttl,
+            keys,
+        })
     }
 
-    async fn lease_leases(&self, request: Request<LeaseLeasesRequest>) -> Answered<LeaseLeasesResponse> {
+    async fn lease_leases(
+        &self,
+        request: Request<LeaseLeasesRequest>,
+    ) -> Answered<LeaseLeasesResponse> {
         self.note(request);
-        let leases = vec![LeaseStatus { id: 0x1f }, LeaseStatus { id: 0x694d_5765_fc71_500b }];
-        answer(LeaseLeasesResponse { header: header(), leases })
+        let leases = vec![
+            LeaseStatus { id: 0x1f },
+            LeaseStatus {
+                id: 0x694d_5765_fc71_500b,
+            },
+        ];
+        answer(LeaseLeasesResponse {
+            header: header(),
+            leases,
+        })
     }
 }
 
 #[tonic::async_trait]
 impl Cluster for Server {
-    async fn member_list(&self, request: Request<MemberListRequest>) -> Answered<MemberListResponse> {
+    async fn member_list(
+        &self,
+        request: Request<MemberListRequest>,
+    ) -> Answered<MemberListResponse> {
         self.note(request);
         let members = vec![
             Member {
@@ -313,24 +441,41 @@ impl Cluster for Server {
                 client_ur_ls: vec![format!("http://{}", self.endpoint)],
                 is_learner: false,
             },
-            Member { id: 0xab, peer_ur_ls: vec!["http://c:2380".into()], is_learner: true, ..Default::default() },
+            Member {
+                id: 0xab,
+                peer_ur_ls: vec!["http://c:2380".into()],
+                is_learner: true,
+                ..Default::default()
+            },
         ];
-        answer(MemberListResponse { header: cluster_header(), members })
+        answer(MemberListResponse {
+            header: cluster_header(),
+            members,
+        })
     }
 
     async fn member_add(&self, _: Request<MemberAddRequest>) -> Answered<MemberAddResponse> {
         Err(Status::unimplemented(""))
     }
 
-    async fn member_remove(&self, _: Request<MemberRemoveRequest>) -> Answered<MemberRemoveResponse> {
+    async fn member_remove(
+        &self,
+        _: Request<MemberRemoveRequest>,
+    ) -> Answered<MemberRemoveResponse> {
         Err(Status::unimplemented(""))
     }
 
-    async fn member_update(&self, _: Request<MemberUpdateRequest>) -> Answered<MemberUpdateResponse> {
+    async fn member_update(
+        &self,
+        _: Request<MemberUpdateRequest>,
+    ) -> Answered<MemberUpdateResponse> {
         Err(Status::unimplemented(""))
     }
 
-    async fn member_promote(&self, _: Request<MemberPromoteRequest>) -> Answered<MemberPromoteResponse> {
+    async fn member_promote(
+        &self,
+        _: Request<MemberPromoteRequest>,
+    ) -> Answered<MemberPromoteResponse> {
         Err(Status::unimplemented(""))
     }
 }
@@ -342,11 +487,26 @@ impl Maintenance for Server {
         let member_id = 13_803_658_152_347_727_308;
         let alarms = match request.action() {
             AlarmAction::Get => {
-                vec![AlarmMember { member_id, alarm: 1 }, AlarmMember { member_id: 0xab, alarm: 2 }]
+                vec![
+                    AlarmMember {
+                        member_id,
+                        alarm: 1,
+                    },
+                    AlarmMember {
+                        member_id: 0xab,
+                        alarm: 2,
+                    },
+                ]
             }
-            _ => vec![AlarmMember { member_id: request.member_id, alarm: request.alarm }],
+            _ => vec![AlarmMember {
+                member_id: request.member_id,
+                alarm: request.alarm,
+            }],
         };
-        answer(AlarmResponse { header: header(), alarms })
+        answer(AlarmResponse {
+            header: header(),
+            alarms,
+        })
     }
 
     async fn status(&self, request: Request<StatusRequest>) -> Answered<StatusResponse> {
@@ -364,7 +524,10 @@ impl Maintenance for Server {
             is_learner: false,
             storage_version: "3.7.0".into(),
             db_size_quota: 2_147_483_648,
-            downgrade_info: Some(DowngradeInfo { enabled: true, target_version: "3.6.0".into() }),
+            downgrade_info: Some(DowngradeInfo {
+                enabled: true,
+                target_version: "3.6.0".into(),
+            }),
         })
     }
 
@@ -378,7 +541,10 @@ impl Maintenance for Server {
         })
     }
 
-    async fn defragment(&self, request: Request<DefragmentRequest>) -> Answered<DefragmentResponse> {
+    async fn defragment(
+        &self,
+        request: Request<DefragmentRequest>,
+    ) -> Answered<DefragmentResponse> {
         self.note(request);
         answer(DefragmentResponse { header: None })
     }

@@ -40,7 +40,9 @@ pub(super) async fn run(
     };
     let words: Vec<&[u8]> = words.iter().map(|word| word.as_encoded_bytes()).collect();
     let words = go::quote_list(&words);
-    session.terminal.complain(format_args!("command {words} error ({failure})\n"))?;
+    session
+        .terminal
+        .complain(format_args!("command {words} error ({failure})\n"))?;
     Err(Error::Reported)
 }
 
@@ -74,5 +76,8 @@ fn not_started(name: &str, error: &std::io::Error) -> String {
     if name.contains('/') {
         return format!("fork/exec {name}: no such file or directory");
     }
-    format!("exec: {}: executable file not found in $PATH", go::quote(name.as_bytes()))
+    format!(
+        "exec: {}: executable file not found in $PATH",
+        go::quote(name.as_bytes())
+    )
 }

@@ -36,7 +36,12 @@ pub(super) async fn run(
     let settings = session.settings(&[KEY, RANGE_END])?;
     let client = settings.client(None).await?.with_require_leader(true);
     let (sender, mut responses) = mpsc::channel(RESPONSES_MAX);
-    let mut watchers = Watchers { client, handles: vec![], exec: vec![], responses: sender };
+    let mut watchers = Watchers {
+        client,
+        handles: vec![],
+        exec: vec![],
+        responses: sender,
+    };
     let mut lines = read_lines(session);
     loop {
         tokio::select! {
@@ -86,7 +91,13 @@ impl Watchers {
                 format!("Invalid command {line} (command type or key is not provided)\n")
             }
             Some(b"watch") => match plan(words, environment)? {
-                Plan { request: Some(request), exec } => return Ok(self.start(request, exec)),
+                Plan {
+                    request: Some(request),
+                    exec,
+                } => {
+                    self.start(request, exec);
+                    return Ok(());
+                }
                 Plan { request: None, .. } => {
                     format!("Invalid command {line} ({})\n", request::EXCLUSIVE)
                 }
@@ -120,7 +131,11 @@ impl Watchers {
 
 /// Reads the words behind `watch`. Flags of the command line do not count here.
 fn plan(words: Vec<Vec<u8>>, environment: &FromEnvironment) -> Result<Plan, Error> {
-    let words: Vec<OsString> = words.into_iter().skip(1).map(super::super::os_string).collect();
+    let words: Vec<OsString> = words
+        .into_iter()
+        .skip(1)
+        .map(super::super::os_string)
+        .collect();
     let tree = WatchLine::command();
     let line = CommandLine::parse(&tree, &words).map_err(Error::BadArguments)?;
     let filled: WatchLine = line.fill().map_err(Error::BadArguments)?;

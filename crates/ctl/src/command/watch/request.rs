@@ -55,7 +55,12 @@ pub(super) fn plan(
     let mut keys = keys.into_iter().map(bytes);
     let (key, range_end) = (keys.next().unwrap_or_default(), keys.next());
     let range = match range_end {
-        Some(_) if args.prefix => return Ok(Plan { request: None, exec }),
+        Some(_) if args.prefix => {
+            return Ok(Plan {
+                request: None,
+                exec,
+            });
+        }
         Some(range_end) => KeyRange::between(key, range_end),
         None if args.prefix => KeyRange::prefix(key),
         None => KeyRange::single(key),
@@ -69,7 +74,10 @@ pub(super) fn plan(
         progress_notify: args.progress_notify,
         ..Default::default()
     };
-    Ok(Plan { request: Some(request), exec })
+    Ok(Plan {
+        request: Some(request),
+        exec,
+    })
 }
 
 fn from_environment(environment: &FromEnvironment) -> Result<Vec<OsString>, Error> {
@@ -91,13 +99,25 @@ mod tests {
         let tree = cli::tree("etcdctl");
         let words: Vec<OsString> = words.split_whitespace().map(OsString::from).collect();
         let line = CommandLine::parse(&tree, &words).unwrap();
-        let Command::Watch(args) = line.fill::<Ctl>().unwrap().command else { panic!("{words:?}") };
-        let environment = FromEnvironment { key: environment.0.into(), range_end: environment.1.into() };
+        let Command::Watch(args) = line.fill::<Ctl>().unwrap().command else {
+            panic!("{words:?}")
+        };
+        let environment = FromEnvironment {
+            key: environment.0.into(),
+            range_end: environment.1.into(),
+        };
         let found = match plan(args, line.dash(), &environment) {
-            Ok(Plan { request: Some(request), exec }) => {
+            Ok(Plan {
+                request: Some(request),
+                exec,
+            }) => {
                 let exec = exec.join(std::ffi::OsStr::new(" "));
                 let (key, end) = (request.key, request.range_end);
-                format!("{key:?} {end:?} rev {} exec {}", request.start_revision, exec.display())
+                format!(
+                    "{key:?} {end:?} rev {} exec {}",
+                    request.start_revision,
+                    exec.display()
+                )
             }
             Ok(Plan { request: None, .. }) => EXCLUSIVE.into(),
             Err(error) => error.to_string(),
@@ -112,8 +132,16 @@ mod tests {
         check("watch foo bar", none, r#"b"foo" b"bar" rev 0 exec "#);
         check("watch foo bar baz", none, r#"b"foo" b"" rev 0 exec "#);
         check("watch foo --prefix", none, r#"b"foo" b"fop" rev 0 exec "#);
-        check("watch foo --rev 1 bar -- echo x", none, r#"b"foo" b"bar" rev 1 exec echo x"#);
-        check("watch foo -- echo echo -n", none, r#"b"foo" b"" rev 0 exec echo echo -n"#);
+        check(
+            "watch foo --rev 1 bar -- echo x",
+            none,
+            r#"b"foo" b"bar" rev 1 exec echo x"#,
+        );
+        check(
+            "watch foo -- echo echo -n",
+            none,
+            r#"b"foo" b"" rev 0 exec echo echo -n"#,
+        );
         check("watch foo bar --prefix", none, EXCLUSIVE);
         check("watch", none, "bad number of arguments");
         check("watch -- echo", none, "bad number of arguments");
@@ -123,7 +151,11 @@ mod tests {
 
     #[test]
     fn environment() {
-        check("watch --rev 1 -- echo x", ("foo", ""), r#"b"foo" b"" rev 1 exec echo x"#);
+        check(
+            "watch --rev 1 -- echo x",
+            ("foo", ""),
+            r#"b"foo" b"" rev 1 exec echo x"#,
+        );
         check("watch", ("foo", "bar"), r#"b"foo" b"bar" rev 0 exec "#);
         let conflict = "bad number of arguments (found conflicting environment key)";
         check("watch foo", ("foo", ""), conflict);
