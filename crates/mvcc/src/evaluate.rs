@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use crate::backend::{Bucket, Snapshot};
 use crate::change::Change;
-use crate::index::{Index, Record};
+use crate::index::{Direction, Index, Record};
 use crate::overlay::Overlay;
 use crate::query::{RangeQuery, RowRef, SortOrder, SortTarget};
 use crate::revision::encode_revision;
@@ -71,7 +71,7 @@ pub(crate) struct Evaluation<'a, 'q> {
 /// A key that was fetched, with its row if the order depends on values.
 struct Fetched<'a> {
     key: &'a [u8],
-    record: &'a Record,
+    record: Record,
     value: &'a [u8],
 }
 
@@ -85,15 +85,13 @@ impl<'a> Evaluation<'a, '_> {
         if self.query.count_only {
             return Ok((self.count(), false));
         }
-        if let KeyRange::Single(_) = self.query.range {
-            return self.stream(scratch, sink);
-        }
-        let (_, more) = if self.query.is_key_order() {
-            self.stream(scratch, sink)?
-        } else {
-            self.sort(scratch, sink)?
+        let (seen, more) = match self.query.key_order() {
+            Some(direction) => self.stream(direction, scratch, sink)?,
+            None => self.sort(scratch, sink)?,
         };
-        Ok((self.count(), more))
+        // A single key was seen or not; of a range, perhaps not all.
+        let single = matches!(self.query.range, KeyRange::Single(_));
+        Ok((if single { seen } else { self.count() }, more))
     }
 
     fn count(&self) -> i64 {
@@ -101,10 +99,16 @@ impl<'a> Evaluation<'a, '_> {
     }
 
     /// Key order: rows leave as they are found. Returns how many keys were seen.
-    fn stream(&self, scratch: &mut Vec<u8>, sink: &mut Sink<'_>) -> Result<(i64, bool), Error> {
+    fn stream(
+        &self,
+        direction: Direction,
+        scratch: &mut Vec<u8>,
+        sink: &mut Sink<'_>,
+    ) -> Result<(i64, bool), Error> {
         let (mut seen, mut left, mut more) = (0, self.query.rows_max(), false);
         let mut result = Ok(());
-        self.index.walk(self.query.range, self.at, |key, record| {
+        let (range, at) = (self.query.range, self.at);
+        self.index.walk(range, at, direction, |key, record| {
             seen += 1;
             if !self.query.admits(record.main, record.create) {
                 return ControlFlow::Continue(());
@@ -115,16 +119,12 @@ impl<'a> Evaluation<'a, '_> {
             }
             left -= 1;
             result = self.emit(key, record, scratch, sink);
-            if result.is_ok() {
-                ControlFlow::Continue(())
-            } else {
-                ControlFlow::Break(())
-            }
+            go_on(result.is_ok())
         });
         result.map(|()| (seen, more))
     }
 
-    /// Any other order: all is fetched, sorted, then cut.
+    /// Any other order: all is fetched, sorted, then cut. Returns how many keys were fetched.
     fn sort(&self, scratch: &mut Vec<u8>, sink: &mut Sink<'_>) -> Result<(i64, bool), Error> {
         let mut fetched = self.fetch()?;
         let seen = fetched.len() as i64;
@@ -150,17 +150,11 @@ impl<'a> Evaluation<'a, '_> {
             usize::MAX
         };
         let mut fetched = Vec::new();
-        self.index.walk(self.query.range, self.at, |key, record| {
-            fetched.push(Fetched {
-                key,
-                record,
-                value: &[],
-            });
-            if fetched.len() < fetch_max {
-                ControlFlow::Continue(())
-            } else {
-                ControlFlow::Break(())
-            }
+        let (range, at) = (self.query.range, self.at);
+        self.index.walk(range, at, Direction::Up, |key, record| {
+            let value = &[];
+            fetched.push(Fetched { key, record, value });
+            go_on(fetched.len() < fetch_max)
         });
         if self.query.target == SortTarget::Value {
             for row in &mut fetched {
@@ -170,7 +164,7 @@ impl<'a> Evaluation<'a, '_> {
         Ok(fetched)
     }
 
-    fn decode(&self, record: &Record) -> Result<KeyValue<'a>, Error> {
+    fn decode(&self, record: Record) -> Result<KeyValue<'a>, Error> {
         let row = KeyValue::decode(self.rows.get(record.revision())?);
         row.ok_or_else(|| corrupt(record.revision(), "row is not a key-value"))
     }
@@ -178,7 +172,7 @@ impl<'a> Evaluation<'a, '_> {
     fn emit(
         &self,
         key: &[u8],
-        record: &Record,
+        record: Record,
         scratch: &mut Vec<u8>,
         sink: &mut Sink<'_>,
     ) -> Result<(), Error> {
@@ -208,13 +202,21 @@ impl<'a> Evaluation<'a, '_> {
     }
 }
 
-pub(crate) fn row_ref<'a>(key: &'a [u8], record: &Record, encoded: &'a [u8]) -> RowRef<'a> {
+pub(crate) fn row_ref<'a>(key: &'a [u8], record: Record, encoded: &'a [u8]) -> RowRef<'a> {
     RowRef {
         key,
         revision: record.revision(),
         create_revision: record.create,
         version: record.version,
         encoded,
+    }
+}
+
+fn go_on(yes: bool) -> ControlFlow<()> {
+    if yes {
+        ControlFlow::Continue(())
+    } else {
+        ControlFlow::Break(())
     }
 }
 

@@ -9,6 +9,7 @@
 mod branch;
 mod history;
 mod leaf;
+mod older;
 mod packed_keys;
 mod record;
 #[cfg(test)]
@@ -18,8 +19,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use branch::{Branch, Child};
-pub(crate) use leaf::Entry;
 use leaf::Leaf;
+use packed_keys::common;
 pub(crate) use record::Record;
 
 use crate::{KeyRange, RecordKey, Revision};
@@ -47,6 +48,27 @@ impl Write {
             Write::Put(revision) => Record::put(revision, newest),
             Write::Delete(revision) => Record::tombstone(revision),
             Write::Load(record) => record,
+        }
+    }
+}
+
+/// Which way a walk goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Up,
+    Down,
+}
+
+impl Direction {
+    /// Gives the items to `visit`, from the front or from the back.
+    fn run<T>(
+        self,
+        mut items: impl DoubleEndedIterator<Item = T>,
+        visit: impl FnMut(T) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        match self {
+            Direction::Up => items.try_for_each(visit),
+            Direction::Down => items.rev().try_for_each(visit),
         }
     }
 }
@@ -118,22 +140,21 @@ impl Index {
         written.record
     }
 
-    /// What is known of a key.
-    pub(crate) fn entry(&self, key: &[u8]) -> Option<&Entry> {
+    /// The leaf in which the key is or would be.
+    fn leaf_of(&self, key: &[u8]) -> &Leaf {
         let mut node = &self.root;
         loop {
             match node {
                 Node::Branch(branch) => node = &branch.children[branch.child_of(key)].node,
-                Node::Leaf(leaf) => {
-                    return leaf.keys.search(key).ok().map(|i| &leaf.entries[i]);
-                }
+                Node::Leaf(leaf) => return leaf,
             }
         }
     }
 
     /// The record of a key that a read at `at` sees.
-    pub(crate) fn get(&self, key: &[u8], at: i64) -> Option<&Record> {
-        self.entry(key)?.at(at)
+    pub(crate) fn get(&self, key: &[u8], at: i64) -> Option<Record> {
+        let leaf = self.leaf_of(key);
+        leaf.at(leaf.keys.search(key).ok()?, at)
     }
 
     /// How many keys of the range are alive at `at`.
@@ -145,38 +166,24 @@ impl Index {
         }
     }
 
-    /// Visits the keys of the range upwards with the record that a read at `at` sees; `Break` ends the walk.
+    /// Visits the keys of the range, in key order or downwards, with the record that a read at `at` sees; `Break` ends
+    /// the walk.
     pub(crate) fn walk<'t>(
         &'t self,
         range: KeyRange<'_>,
         at: i64,
-        mut visit: impl FnMut(&'t [u8], &'t Record) -> ControlFlow<()>,
+        direction: Direction,
+        mut visit: impl FnMut(&'t [u8], Record) -> ControlFlow<()>,
     ) {
-        let mut visit = |key, entry: &'t Entry| match entry.at(at) {
-            Some(record) => visit(key, record),
-            None => ControlFlow::Continue(()),
-        };
         if let KeyRange::Single(key) = range {
-            self.walk_single(key, &mut visit);
+            let leaf = self.leaf_of(key);
+            if let Ok(place) = leaf.keys.search(key)
+                && let Some(record) = leaf.at(place, at)
+            {
+                let _ended = visit(leaf.keys.get(place), record);
+            }
         } else if let Some(bounds) = Bounds::of(range) {
-            let _ended = self.root.walk(bounds, &mut visit);
-        }
-    }
-
-    fn walk_single<'t>(
-        &'t self,
-        key: &[u8],
-        visit: &mut impl FnMut(&'t [u8], &'t Entry) -> ControlFlow<()>,
-    ) {
-        // A span of one key needs the key's successor; going down is simpler.
-        let mut node = &self.root;
-        while let Node::Branch(branch) = node {
-            node = &branch.children[branch.child_of(key)].node;
-        }
-        if let Node::Leaf(leaf) = node
-            && let Ok(i) = leaf.keys.search(key)
-        {
-            let _ended = visit(leaf.keys.get(i), &leaf.entries[i]);
+            let _ended = self.root.walk(bounds, at, direction, &mut visit);
         }
     }
 
@@ -216,12 +223,10 @@ impl Index {
 impl Child {
     fn of(node: Node) -> Self {
         let newest = match &node {
-            Node::Leaf(leaf) => leaf
-                .entries
-                .iter()
-                .map(|e| e.newest.main)
-                .max()
-                .unwrap_or(0),
+            Node::Leaf(leaf) => {
+                let mains = (0..leaf.len()).map(|place| leaf.newest(place).main);
+                mains.max().unwrap_or(0)
+            }
             Node::Branch(branch) => branch.newest(),
         };
         Self {
@@ -249,7 +254,10 @@ impl<'k> Bounds<'k> {
     }
 
     /// The children of a branch that the bounds touch, each with the bounds within it.
-    fn children<'t>(self, branch: &'t Branch) -> impl Iterator<Item = (&'t Child, Bounds<'k>)> {
+    fn children<'t>(
+        self,
+        branch: &'t Branch,
+    ) -> impl DoubleEndedIterator<Item = (&'t Child, Bounds<'k>)> {
         let first = self.low.map_or(0, |low| branch.child_of(low));
         let last = self
             .high
@@ -264,7 +272,7 @@ impl<'k> Bounds<'k> {
     /// The places of a leaf that lie inside.
     fn places(self, leaf: &Leaf) -> std::ops::Range<usize> {
         let place = |key| leaf.keys.search(key).unwrap_or_else(|place| place);
-        self.low.map_or(0, place)..self.high.map_or(leaf.entries.len(), place)
+        self.low.map_or(0, place)..self.high.map_or(leaf.len(), place)
     }
 
     fn is_whole(self) -> bool {
@@ -307,7 +315,7 @@ impl Node {
         if !leaf.is_too_large() {
             return None;
         }
-        let len = leaf.entries.len();
+        let len = leaf.len();
         // Keys that come in order fill their leaves.
         let at_end = leaf.keys.get(len - 1) == key;
         let at = if at_end { len - 1 } else { len / 2 };
@@ -331,11 +339,8 @@ impl Node {
     fn count(&self, bounds: Bounds<'_>, at: i64) -> u64 {
         match self {
             Node::Leaf(leaf) => {
-                let entries = &leaf.entries[bounds.places(leaf)];
-                entries
-                    .iter()
-                    .filter(|entry| entry.at(at).is_some())
-                    .count() as u64
+                let alive = |&place: &usize| leaf.at(place, at).is_some();
+                bounds.places(leaf).filter(alive).count() as u64
             }
             Node::Branch(branch) => {
                 let counts = bounds.children(branch).map(|(child, bounds)| {
@@ -353,15 +358,20 @@ impl Node {
     fn walk<'t>(
         &'t self,
         bounds: Bounds<'_>,
-        visit: &mut impl FnMut(&'t [u8], &'t Entry) -> ControlFlow<()>,
+        at: i64,
+        direction: Direction,
+        visit: &mut impl FnMut(&'t [u8], Record) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         match self {
-            Node::Leaf(leaf) => bounds
-                .places(leaf)
-                .try_for_each(|i| visit(leaf.keys.get(i), &leaf.entries[i])),
-            Node::Branch(branch) => bounds
-                .children(branch)
-                .try_for_each(|(child, inner)| child.node.walk(inner, visit)),
+            Node::Leaf(leaf) => {
+                direction.run(bounds.places(leaf), |place| match leaf.at(place, at) {
+                    Some(record) => visit(leaf.keys.get(place), record),
+                    None => ControlFlow::Continue(()),
+                })
+            }
+            Node::Branch(branch) => direction.run(bounds.children(branch), |(child, inner)| {
+                child.node.walk(inner, at, direction, visit)
+            }),
         }
     }
 
@@ -426,7 +436,7 @@ impl Node {
 
     fn is_empty(&self) -> bool {
         match self {
-            Node::Leaf(leaf) => leaf.entries.is_empty(),
+            Node::Leaf(leaf) => leaf.len() == 0,
             Node::Branch(branch) => branch.children.is_empty(),
         }
     }
@@ -441,6 +451,12 @@ impl Node {
 
 /// The shortest key above `left` and not above `right`.
 fn separator(left: &[u8], right: &[u8]) -> Vec<u8> {
-    let common = left.iter().zip(right).take_while(|(a, b)| a == b).count();
-    right[..=common].to_vec()
+    right[..=common(left, right)].to_vec()
+}
+
+/// Makes room for `needed` more elements, and when that means to allocate, for `spare`: the index lives of being small.
+fn reserve<T>(vec: &mut Vec<T>, needed: usize, spare: usize) {
+    if vec.capacity() - vec.len() < needed {
+        vec.reserve_exact(needed.max(spare));
+    }
 }

@@ -1,5 +1,6 @@
 //! What a range read asks for and answers: the fields of etcd's `RangeRequest`, without its wire form.
 
+use crate::index::Direction;
 use crate::{KeyRange, Revision};
 
 /// Direction of the order of a range's rows.
@@ -89,9 +90,13 @@ impl<'a> RangeQuery<'a> {
         default_order && !self.has_filter() && self.limit > 0
     }
 
-    /// Whether rows leave in the order in which they are fetched.
-    pub(crate) fn is_key_order(&self) -> bool {
-        self.target == SortTarget::Key && self.order != SortOrder::Descend
+    /// The direction in which rows can be fetched so that they need no sort; `None` if there is none.
+    pub(crate) fn key_order(&self) -> Option<Direction> {
+        match (self.target, self.order) {
+            (SortTarget::Key, SortOrder::Descend) => Some(Direction::Down),
+            (SortTarget::Key, SortOrder::None | SortOrder::Ascend) => Some(Direction::Up),
+            _ => None,
+        }
     }
 
     /// Whether one of the four bounds is set.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::change::{Change, ChangeKind, Changes};
 use crate::evaluate::{Evaluation, Rows, Sink};
-use crate::index::{Record, Write};
+use crate::index::{Direction, Record, Write};
 use crate::overlay::{OverlayRow, OverlayRows};
 use crate::query::RangeQuery;
 use crate::row::KeyValue;
@@ -84,7 +84,7 @@ impl<'s> WriteTxn<'s> {
     /// # Errors
     /// Errors of the backend.
     pub fn get(&mut self, key: &[u8]) -> Result<Option<Bytes>, Error> {
-        match self.space.index.get(key, i64::MAX).copied() {
+        match self.space.index.get(key, i64::MAX) {
             Some(record) => self.row(&record).map(Some),
             None => Ok(None),
         }
@@ -149,19 +149,21 @@ impl<'s> WriteTxn<'s> {
         let mut deleted = Deleted::default();
         if want_previous {
             let mut result = Ok(());
-            before.walk(range, i64::MAX, |_, record| match self.row(record) {
-                Ok(row) => {
-                    deleted.previous.push(row);
-                    ControlFlow::Continue(())
-                }
-                Err(error) => {
-                    result = Err(error);
-                    ControlFlow::Break(())
+            before.walk(range, i64::MAX, Direction::Up, |_, record| {
+                match self.row(&record) {
+                    Ok(row) => {
+                        deleted.previous.push(row);
+                        ControlFlow::Continue(())
+                    }
+                    Err(error) => {
+                        result = Err(error);
+                        ControlFlow::Break(())
+                    }
                 }
             });
             result?;
         }
-        before.walk(range, i64::MAX, |key, _| {
+        before.walk(range, i64::MAX, Direction::Up, |key, _| {
             self.delete(key);
             deleted.count += 1;
             ControlFlow::Continue(())

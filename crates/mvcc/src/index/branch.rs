@@ -38,7 +38,8 @@ impl Branch {
     /// The branch for writing: copied if a view shares it.
     pub(crate) fn own(branch: &mut Arc<Branch>) -> &mut Branch {
         if Arc::get_mut(branch).is_none() {
-            let separators = branch.separators.copy(0);
+            branch.fetch_counts();
+            let separators = branch.separators.clone();
             *branch = Arc::new(Branch {
                 separators,
                 children: branch.children.clone(),
@@ -47,8 +48,18 @@ impl Branch {
         Arc::get_mut(branch).expect("the branch was just made, or nobody shares it")
     }
 
+    /// Reads the reference counts of all children. Cloning the children changes them, one after the other, each waiting
+    /// for memory; reads wait together, and find the counts in the cache afterwards.
+    fn fetch_counts(&self) {
+        let counts = self.children.iter().map(|child| match &child.node {
+            Node::Leaf(leaf) => Arc::strong_count(leaf),
+            Node::Branch(branch) => Arc::strong_count(branch),
+        });
+        std::hint::black_box(counts.sum::<usize>());
+    }
+
     pub(crate) fn insert(&mut self, i: usize, separator: &[u8], child: Child) {
-        self.separators.insert(i - 1, separator);
+        self.separators = self.separators.inserted(i - 1, separator);
         self.children.insert(i, child);
     }
 
@@ -73,14 +84,15 @@ impl Branch {
 
     /// Moves the children from `at` on into a new branch; the separator between the two goes up.
     pub(crate) fn split_off(&mut self, at: usize) -> (Vec<u8>, Branch) {
-        let separators = self.separators.split_off(at);
         let between = self.separators.get(at - 1).to_vec();
-        self.separators.remove(at - 1);
+        let separators = self.separators.sliced(at..self.separators.len());
+        self.separators = self.separators.sliced(0..at - 1);
+        let children = self.children.split_off(at);
         (
             between,
             Branch {
                 separators,
-                children: self.children.split_off(at),
+                children,
             },
         )
     }
@@ -89,9 +101,8 @@ impl Branch {
     pub(crate) fn tidy(&mut self) {
         let mut i = 0;
         while i < self.children.len() {
-            if self.children[i].node.is_empty() {
-                self.remove(i);
-            } else if i > 0 && self.join_with_left(i) {
+            let superfluous = self.children[i].node.is_empty() || self.join_with_left(i);
+            if superfluous {
                 self.remove(i);
             } else {
                 i += 1;
@@ -103,12 +114,15 @@ impl Branch {
     fn remove(&mut self, i: usize) {
         self.children.remove(i);
         if self.separators.len() > 0 {
-            self.separators.remove(i.saturating_sub(1));
+            self.separators = self.separators.removed(i.saturating_sub(1));
         }
     }
 
     /// Puts what child `i` holds into the child before it, if one node is enough for both.
     fn join_with_left(&mut self, i: usize) -> bool {
+        if i == 0 {
+            return false;
+        }
         let joined = match (&self.children[i - 1].node, &self.children[i].node) {
             (Node::Leaf(left), Node::Leaf(right)) if left.may_join(right) => {
                 Node::Leaf(Arc::new(Leaf::join(left, right)))
@@ -132,13 +146,8 @@ impl Branch {
     }
 
     fn join(&self, between: &[u8], right: &Branch) -> Branch {
-        let mut separators = self
-            .separators
-            .copy(between.len() + right.separators.byte_len());
-        separators.push(between);
-        separators.append(&right.separators);
         Branch {
-            separators,
+            separators: self.separators.joined(Some(between), &right.separators),
             children: [self.children.as_slice(), &right.children].concat(),
         }
     }

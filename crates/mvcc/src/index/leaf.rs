@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::history::History;
-use super::packed_keys::{PackedKeys, reserve};
+use super::older::OlderRecords;
+use super::packed_keys::PackedKeys;
 use super::record::Record;
-use super::{Totals, Write};
+use super::{Totals, Write, reserve};
 use crate::RecordKey;
 
 /// Keys beyond which a leaf splits.
@@ -13,177 +14,154 @@ pub(crate) const LEAF_KEYS_MAX: usize = 64;
 /// Bytes of keys beyond which a node splits, if it has a few: long keys must not make copies of nodes dear.
 pub(crate) const NODE_BYTES_MAX: usize = 32 << 10;
 
-/// Keys in order, each with what is known of it.
+/// Keys in order, each with its kept records: the oldest in a history, then those in `older`, then the newest.
 #[derive(Debug, Default)]
 pub(crate) struct Leaf {
     pub(crate) keys: PackedKeys,
-    pub(crate) entries: Vec<Entry>,
+    entries: Vec<Entry>,
+    older: OlderRecords,
 }
 
-/// What is known of one key: 40 bytes for a key that was written once.
+/// What a key has beside its older records: 40 bytes.
 #[derive(Debug, Clone)]
-pub(crate) struct Entry {
-    pub(crate) newest: Record,
-    /// Kept records before the newest; never empty.
-    pub(crate) history: Option<Arc<History>>,
-}
-
-impl Entry {
-    /// The newest record with `main <= at`; it may be a tombstone.
-    pub(crate) fn newest_at(&self, at: i64) -> Option<&Record> {
-        if self.newest.main <= at {
-            return Some(&self.newest);
-        }
-        self.history.as_ref()?.at(at)
-    }
-
-    /// The record that a read at `at` sees.
-    pub(crate) fn at(&self, at: i64) -> Option<&Record> {
-        self.newest_at(at).filter(|record| !record.is_tombstone())
-    }
-
-    /// All kept records, oldest first.
-    pub(crate) fn records(&self) -> impl Iterator<Item = &Record> {
-        self.history
-            .iter()
-            .flat_map(|history| history.iter())
-            .chain([&self.newest])
-    }
-
-    pub(crate) fn totals(&self) -> Totals {
-        let dead = self.newest.is_tombstone();
-        Totals {
-            live: u64::from(!dead),
-            stale: u64::from(dead || self.history.is_some()),
-        }
-    }
-
-    /// How many of the oldest records a compaction at `compacted` drops: those below it but what a read at it sees.
-    fn superseded(&self, compacted: i64) -> usize {
-        let history = self.history.as_deref();
-        let mut below = history.map_or(0, |history| history.count_below(compacted));
-        let len = history.map_or(0, History::len);
-        if below == len && self.newest.main < compacted {
-            below += 1;
-        }
-        let get = |i: usize| {
-            if i == len {
-                Some(&self.newest)
-            } else {
-                history.and_then(|history| history.get(i))
-            }
-        };
-        let Some(last) = below.checked_sub(1).and_then(get) else {
-            return 0;
-        };
-        let next_is_at = get(below).is_some_and(|next| next.main == compacted);
-        if last.is_tombstone() || next_is_at {
-            below
-        } else {
-            below - 1
-        }
-    }
-
-    fn push(&mut self, record: Record) {
-        let before = std::mem::replace(&mut self.newest, record);
-        match &mut self.history {
-            Some(history) => Arc::make_mut(history).push(before),
-            None => self.history = Some(Arc::new(History::of(before))),
-        }
-    }
-
-    /// Drops the `count` oldest records, all of which must be in the history.
-    fn forget(&mut self, count: usize) {
-        let Some(history) = &mut self.history else {
-            return;
-        };
-        if count == 0 {
-            return;
-        }
-        if count == history.len() {
-            self.history = None;
-        } else {
-            Arc::make_mut(history).forget(count);
-        }
-    }
+struct Entry {
+    newest: Record,
+    /// Never empty.
+    history: Option<Arc<History>>,
 }
 
 impl Leaf {
-    /// Adds a record to a key.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(crate) fn newest(&self, place: usize) -> &Record {
+        &self.entries[place].newest
+    }
+
+    /// The record that a read of the key at `at` sees.
+    pub(crate) fn at(&self, place: usize, at: i64) -> Option<Record> {
+        let entry = &self.entries[place];
+        let record = if entry.newest.main <= at {
+            entry.newest
+        } else {
+            let in_history = || entry.history.as_ref()?.at(at).copied();
+            self.older.at(place, at).or_else(in_history)?
+        };
+        (!record.is_tombstone()).then_some(record)
+    }
+
+    /// All kept records of a key, oldest first.
+    fn records(&self, place: usize) -> impl Iterator<Item = Record> {
+        let entry = &self.entries[place];
+        let history = entry
+            .history
+            .iter()
+            .flat_map(|history| history.iter().copied());
+        history.chain(self.older.of(place)).chain([entry.newest])
+    }
+
+    fn entry_totals(&self, place: usize) -> Totals {
+        let entry = &self.entries[place];
+        let dead = entry.newest.is_tombstone();
+        let stale = dead || entry.history.is_some() || self.older.count(place) > 0;
+        Totals {
+            live: u64::from(!dead),
+            stale: u64::from(stale),
+        }
+    }
+
+    pub(crate) fn totals(&self) -> Totals {
+        let each = (0..self.len()).map(|place| self.entry_totals(place));
+        each.fold(Totals::default(), Totals::plus)
+    }
+
+    /// Adds a record to a key; returns it, and the totals of the key before and after.
     pub(crate) fn write(
         leaf: &mut Arc<Leaf>,
         key: &[u8],
         write: Write,
     ) -> (Record, Totals, Totals) {
         match leaf.keys.search(key) {
-            Ok(i) => {
-                let entry = &mut Leaf::own(leaf, 0).entries[i];
-                let before = entry.totals();
-                let record = write.record(Some(&entry.newest));
-                entry.push(record);
-                (record, before, entry.totals())
+            Ok(place) => {
+                let before = leaf.entry_totals(place);
+                let record = write.record(Some(leaf.newest(place)));
+                let leaf = Leaf::own(leaf, 0);
+                leaf.push(place, record);
+                (record, before, leaf.entry_totals(place))
             }
-            Err(i) => {
+            Err(place) => {
                 let record = write.record(None);
-                let entry = Entry {
-                    newest: record,
-                    history: None,
-                };
-                let after = entry.totals();
-                let leaf = Leaf::own(leaf, key.len() + 1);
-                leaf.keys.insert(i, key);
+                let leaf = Leaf::own(leaf, 1);
+                leaf.keys = leaf.keys.inserted(place, key);
                 reserve(&mut leaf.entries, 1, 4);
-                leaf.entries.insert(i, entry);
-                (record, Totals::default(), after)
+                leaf.entries.insert(
+                    place,
+                    Entry {
+                        newest: record,
+                        history: None,
+                    },
+                );
+                leaf.older.insert_key(place);
+                (record, Totals::default(), leaf.entry_totals(place))
             }
         }
     }
 
-    /// The leaf for writing: copied if a view shares it, with room for a key of `spare` bytes.
+    fn push(&mut self, place: usize, record: Record) {
+        let entry = &mut self.entries[place];
+        let before = std::mem::replace(&mut entry.newest, record);
+        if let Some(records) = self.older.push(place, before) {
+            let history = entry.history.get_or_insert_default();
+            let history = Arc::make_mut(history);
+            records.into_iter().for_each(|record| history.push(record));
+        }
+    }
+
+    /// The leaf for writing: copied if a view shares it, with room for so many entries more.
     fn own(leaf: &mut Arc<Leaf>, spare: usize) -> &mut Leaf {
         if Arc::get_mut(leaf).is_none() {
-            let mut entries = Vec::with_capacity(leaf.entries.len() + usize::from(spare > 0));
+            let mut entries = Vec::with_capacity(leaf.entries.len() + spare);
             entries.extend_from_slice(&leaf.entries);
+            let (keys, older) = (leaf.keys.clone(), leaf.older.copy());
             *leaf = Arc::new(Leaf {
-                keys: leaf.keys.copy(spare),
+                keys,
                 entries,
+                older,
             });
         }
         Arc::get_mut(leaf).expect("the leaf was just made, or nobody shares it")
     }
 
-    pub(crate) fn totals(&self) -> Totals {
-        self.entries
-            .iter()
-            .fold(Totals::default(), |sum, entry| sum.plus(entry.totals()))
-    }
-
     pub(crate) fn is_too_large(&self) -> bool {
-        self.entries.len() > LEAF_KEYS_MAX
-            || (self.keys.byte_len() > NODE_BYTES_MAX && self.entries.len() >= 4)
+        self.len() > LEAF_KEYS_MAX || (self.keys.byte_len() > NODE_BYTES_MAX && self.len() >= 4)
     }
 
     /// Moves the keys from `at` on into a new leaf.
     pub(crate) fn split_off(&mut self, at: usize) -> Leaf {
-        let keys = self.keys.split_off(at);
+        let right = self.keys.sliced(at..self.keys.len());
+        self.keys = self.keys.sliced(0..at);
         let entries = self.entries.split_off(at);
         self.entries.shrink_to_fit();
-        Leaf { keys, entries }
+        Leaf {
+            keys: right,
+            entries,
+            older: self.older.split_off(at),
+        }
     }
 
     /// Whether the leaf and its right neighbour are so small that one leaf is better.
     pub(crate) fn may_join(&self, right: &Leaf) -> bool {
-        self.entries.len() + right.entries.len() <= LEAF_KEYS_MAX / 2
+        self.len() + right.len() <= LEAF_KEYS_MAX / 2
             && self.keys.byte_len() + right.keys.byte_len() <= NODE_BYTES_MAX
     }
 
     /// The leaf and its right neighbour as one.
     pub(crate) fn join(&self, right: &Leaf) -> Leaf {
-        let mut keys = self.keys.copy(0);
-        keys.append(&right.keys);
         Leaf {
-            keys,
+            keys: self.keys.joined(None, &right.keys),
             entries: [self.entries.as_slice(), &right.entries].concat(),
+            older: self.older.joined(self.len(), &right.older),
         }
     }
 
@@ -197,31 +175,72 @@ impl Leaf {
         budget: &mut usize,
         dropped: &mut Vec<RecordKey>,
     ) -> Option<usize> {
-        let has_work = |entry: &Entry| entry.totals().stale > 0 && entry.superseded(compacted) > 0;
-        let mut i = from + leaf.entries[from..].iter().position(has_work)?;
+        let mut place = (from..leaf.len()).find(|&place| leaf.superseded(place, compacted) > 0)?;
         let leaf = Leaf::own(leaf, 0);
-        while let Some(entry) = leaf.entries.get_mut(i) {
-            let superseded = entry.superseded(compacted);
+        while place < leaf.len() {
+            let superseded = leaf.superseded(place, compacted);
             let count = superseded.min(*budget);
-            let keys = entry.records().take(count).map(|record| RecordKey {
-                revision: record.revision(),
-                tombstone: record.is_tombstone(),
-            });
-            dropped.extend(keys);
             *budget -= count;
-            let history_len = entry.history.as_ref().map_or(0, |history| history.len());
-            if count > history_len {
-                leaf.keys.remove(i);
-                leaf.entries.remove(i);
-            } else {
-                entry.forget(count);
-                if count < superseded {
-                    return Some(i);
-                }
-                i += 1;
+            dropped.extend(leaf.records(place).take(count).map(|record| record.key()));
+            let removed = leaf.forget(place, count);
+            if count < superseded {
+                return Some(place);
             }
+            place += usize::from(!removed);
         }
         None
+    }
+
+    /// How many of the oldest records of a key a compaction at `compacted` drops: those below it but what a read at it sees.
+    fn superseded(&self, place: usize, compacted: i64) -> usize {
+        if self.entry_totals(place).stale == 0 {
+            return 0;
+        }
+        let history = self.entries[place].history.as_deref();
+        let in_history = history.map_or(0, |history| history.count_below(compacted));
+        let later = || self.older.of(place).chain([*self.newest(place)]);
+        let below = in_history + later().take_while(|record| record.main < compacted).count();
+        let Some(last) = below.checked_sub(1) else {
+            return 0;
+        };
+
+        let in_history = history.map_or(0, History::len);
+        let get = |i: usize| match i.checked_sub(in_history) {
+            Some(i) => later().nth(i),
+            None => history.and_then(|history| history.get(i)).copied(),
+        };
+        let next_is_at = get(below).is_some_and(|next| next.main == compacted);
+        let last_is_dead = get(last).is_some_and(|last| last.is_tombstone());
+        if next_is_at || last_is_dead {
+            below
+        } else {
+            last
+        }
+    }
+
+    /// Drops the `count` oldest records of a key; returns whether the key is gone with them.
+    fn forget(&mut self, place: usize, count: usize) -> bool {
+        let entry = &mut self.entries[place];
+        let in_history = entry.history.as_ref().map_or(0, |history| history.len());
+        let from_history = count.min(in_history);
+        if from_history > 0 {
+            match &mut entry.history {
+                Some(history) if from_history < in_history => {
+                    Arc::make_mut(history).forget(from_history);
+                }
+                history => *history = None,
+            }
+        }
+        let in_older = self.older.count(place);
+        let from_older = (count - from_history).min(in_older);
+        self.older.forget(place, from_older);
+        let removed = count > in_history + in_older;
+        if removed {
+            self.keys = self.keys.removed(place);
+            self.entries.remove(place);
+            self.older.remove_key(place);
+        }
+        removed
     }
 
     pub(crate) fn memory(&self) -> usize {
@@ -232,6 +251,7 @@ impl Leaf {
         size_of::<Self>()
             + self.keys.memory()
             + self.entries.capacity() * size_of::<Entry>()
+            + self.older.memory()
             + histories.map(|history| history.memory()).sum::<usize>()
     }
 }

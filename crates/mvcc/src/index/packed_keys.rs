@@ -1,115 +1,183 @@
-//! Sorted keys in one buffer: cheap to copy, cheap to search, 4 bytes beyond the keys themselves.
+//! Sorted keys in one shared buffer: nothing to copy when only what belongs to them changes, and few cache lines to search.
+//!
+//! ```text
+//! for each key: head, 4 bytes; end, 4 bytes  |  the keys, one after the other
+//! ```
+//!
+//! All keys begin with a common prefix. A head is what follows it in its key, as a big endian number padded with zeros, so
+//! heads sort as keys do, and a search looks at whole keys only where heads are equal. An end is the place in the second
+//! part at which the key ends. Numbers are little endian.
 
-/// Sorted keys, one after the other in one buffer.
-#[derive(Debug, Default)]
+use std::cmp::Ordering;
+use std::iter::once;
+use std::sync::Arc;
+
+/// Sorted keys. Never changes; changed copies are made instead.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct PackedKeys {
-    bytes: Vec<u8>,
-    /// Where each key ends in `bytes`.
-    ends: Vec<u32>,
+    data: Arc<[u8]>,
+    len: u32,
+    /// How many bytes all keys have in common at their beginning; of a single key, all.
+    prefix_len: u32,
 }
 
+const HEAD: usize = 4;
+const SLOT: usize = HEAD + 4;
+
 impl PackedKeys {
-    pub(crate) fn len(&self) -> usize {
-        self.ends.len()
+    /// Packs sorted keys.
+    fn of<'k>(keys: impl Iterator<Item = &'k [u8]> + Clone) -> Self {
+        let (mut len, mut bytes) = (0, 0);
+        let (mut first, mut last): (&[u8], &[u8]) = (&[], &[]);
+        for key in keys.clone() {
+            first = if len == 0 { key } else { first };
+            last = key;
+            len += 1;
+            bytes += key.len();
+        }
+        let prefix_len = common(first, last);
+        let mut data = Vec::with_capacity(len * SLOT + bytes);
+        let mut end = 0;
+        for key in keys.clone() {
+            end += key.len();
+            put_slot(&mut data, head(&key[prefix_len..]), end);
+        }
+        keys.for_each(|key| data.extend_from_slice(key));
+        Self {
+            data: data.into(),
+            len: len as u32,
+            prefix_len: prefix_len as u32,
+        }
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// Bytes of all keys together.
     pub(crate) fn byte_len(&self) -> usize {
-        self.bytes.len()
+        self.data.len() - self.len() * SLOT
     }
 
     pub(crate) fn get(&self, i: usize) -> &[u8] {
-        &self.bytes[self.start(i)..self.ends[i] as usize]
+        let base = self.len() * SLOT;
+        &self.data[base + self.start(i)..base + self.end(i)]
     }
 
     /// Where the key is, or where it would be inserted.
     pub(crate) fn search(&self, key: &[u8]) -> Result<usize, usize> {
+        let base = self.len() * SLOT;
+        let prefix = &self.data[base..base + self.prefix_len as usize];
+        let begin = &key[..key.len().min(prefix.len())];
+        match begin.cmp(prefix) {
+            Ordering::Less => return Err(0),
+            Ordering::Greater => return Err(self.len()),
+            Ordering::Equal => {}
+        }
+        let rest = &key[prefix.len()..];
+        let rest_head = head(rest);
         let (mut low, mut high) = (0, self.len());
         while low < high {
             let middle = low.midpoint(high);
-            match self.get(middle).cmp(key) {
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Equal => return Ok(middle),
-                std::cmp::Ordering::Greater => high = middle,
+            let whole = || self.get(middle)[prefix.len()..].cmp(rest);
+            match self.head(middle).cmp(&rest_head).then_with(whole) {
+                Ordering::Less => low = middle + 1,
+                Ordering::Equal => return Ok(middle),
+                Ordering::Greater => high = middle,
             }
         }
         Err(low)
     }
 
-    /// A copy with room for one key of `spare` bytes more; 0 makes an exact copy.
-    pub(crate) fn copy(&self, spare: usize) -> Self {
-        let mut bytes = Vec::with_capacity(self.bytes.len() + spare);
-        bytes.extend_from_slice(&self.bytes);
-        let mut ends = Vec::with_capacity(self.ends.len() + usize::from(spare > 0));
-        ends.extend_from_slice(&self.ends);
-        Self { bytes, ends }
-    }
-
-    pub(crate) fn insert(&mut self, i: usize, key: &[u8]) {
+    /// The keys and one more, at its place.
+    pub(crate) fn inserted(&self, i: usize, key: &[u8]) -> Self {
+        let prefix_len = self.prefix_len as usize;
+        if self.len == 0 || common(self.get(0), key) < prefix_len {
+            return Self::of(
+                self.iter(0..i)
+                    .chain(once(key))
+                    .chain(self.iter(i..self.len())),
+            );
+        }
+        let (slots, bytes) = self.data.split_at(self.len() * SLOT);
         let start = self.start(i);
-        let len = u32::try_from(key.len()).expect("keys are shorter than a request, below 2 GiB");
-        // A little room, not twice as much: the index lives of being small.
-        reserve(&mut self.bytes, key.len(), 4 * key.len());
-        reserve(&mut self.ends, 1, 4);
-        self.bytes.extend_from_slice(key);
-        self.bytes[start..].rotate_right(key.len());
-        self.ends.insert(i, start as u32);
-        for end in &mut self.ends[i..] {
-            *end = end
-                .checked_add(len)
-                .expect("a node splits long before 4 GiB of keys");
+        let mut data = Vec::with_capacity(self.data.len() + SLOT + key.len());
+        data.extend_from_slice(&slots[..i * SLOT]);
+        put_slot(&mut data, head(&key[prefix_len..]), start + key.len());
+        for later in i..self.len() {
+            put_slot(&mut data, self.head(later), self.end(later) + key.len());
+        }
+        data.extend_from_slice(&bytes[..start]);
+        data.extend_from_slice(key);
+        data.extend_from_slice(&bytes[start..]);
+        Self {
+            data: data.into(),
+            len: self.len + 1,
+            prefix_len: self.prefix_len,
         }
     }
 
-    pub(crate) fn push(&mut self, key: &[u8]) {
-        self.insert(self.len(), key);
+    /// The keys without one.
+    pub(crate) fn removed(&self, i: usize) -> Self {
+        Self::of(self.iter(0..i).chain(self.iter(i + 1..self.len())))
     }
 
-    /// Keeps the first `at` keys and returns the others.
-    pub(crate) fn split_off(&mut self, at: usize) -> Self {
-        let start = self.start(at);
-        let bytes = self.bytes.split_off(start);
-        let ends = self
-            .ends
-            .split_off(at)
-            .iter()
-            .map(|end| end - start as u32)
-            .collect();
-        self.bytes.shrink_to_fit();
-        self.ends.shrink_to_fit();
-        Self { bytes, ends }
+    /// Some of the keys.
+    pub(crate) fn sliced(&self, range: std::ops::Range<usize>) -> Self {
+        Self::of(self.iter(range))
     }
 
-    /// Adds keys that sort behind the present ones.
-    pub(crate) fn append(&mut self, other: &Self) {
-        let base = self.bytes.len() as u32;
-        self.bytes.extend_from_slice(&other.bytes);
-        self.ends.extend(other.ends.iter().map(|end| end + base));
-    }
-
-    /// Removes one key.
-    pub(crate) fn remove(&mut self, i: usize) {
-        let (start, end) = (self.start(i), self.ends[i] as usize);
-        self.bytes.drain(start..end);
-        self.ends.remove(i);
-        for later in &mut self.ends[i..] {
-            *later -= (end - start) as u32;
-        }
+    /// These keys, then `between`, then those of `right`.
+    pub(crate) fn joined(&self, between: Option<&[u8]>, right: &Self) -> Self {
+        let (left, right) = (self.iter(0..self.len()), right.iter(0..right.len()));
+        Self::of(left.chain(between).chain(right))
     }
 
     pub(crate) fn memory(&self) -> usize {
-        self.bytes.capacity() + self.ends.capacity() * size_of::<u32>()
+        self.data.len() + 2 * size_of::<usize>()
+    }
+
+    fn iter(&self, range: std::ops::Range<usize>) -> impl Iterator<Item = &[u8]> + Clone {
+        range.map(|i| self.get(i))
+    }
+
+    fn head(&self, i: usize) -> u32 {
+        self.number(i * SLOT)
+    }
+
+    fn end(&self, i: usize) -> usize {
+        self.number(i * SLOT + HEAD) as usize
     }
 
     fn start(&self, i: usize) -> usize {
-        if i == 0 { 0 } else { self.ends[i - 1] as usize }
+        if i == 0 { 0 } else { self.end(i - 1) }
+    }
+
+    fn number(&self, at: usize) -> u32 {
+        let bytes = self.data[at..at + 4].try_into().expect("four bytes");
+        u32::from_le_bytes(bytes)
     }
 }
 
-/// Makes room for `needed` more elements, and when that means to allocate, for `spare` more.
-pub(crate) fn reserve<T>(vec: &mut Vec<T>, needed: usize, spare: usize) {
-    if vec.capacity() - vec.len() < needed {
-        vec.reserve_exact(needed.max(spare));
+fn put_slot(data: &mut Vec<u8>, head: u32, end: usize) {
+    let end = u32::try_from(end).expect("a node splits long before 4 GiB of keys");
+    data.extend_from_slice(&head.to_le_bytes());
+    data.extend_from_slice(&end.to_le_bytes());
+}
+
+/// The first bytes as a number that sorts as they do.
+fn head(bytes: &[u8]) -> u32 {
+    match bytes.first_chunk() {
+        Some(head) => u32::from_be_bytes(*head),
+        None => (0..HEAD).fold(0, |head, i| {
+            head << 8 | u32::from(*bytes.get(i).unwrap_or(&0))
+        }),
     }
+}
+
+/// How many bytes two keys have in common at their beginning.
+pub(crate) fn common(a: &[u8], b: &[u8]) -> usize {
+    a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }
 
 #[cfg(test)]
@@ -117,27 +185,67 @@ mod tests {
     use super::*;
 
     fn all(keys: &PackedKeys) -> Vec<&[u8]> {
-        (0..keys.len()).map(|i| keys.get(i)).collect()
+        keys.iter(0..keys.len()).collect()
+    }
+
+    fn of(keys: &[&[u8]]) -> PackedKeys {
+        let mut packed = PackedKeys::default();
+        for key in keys {
+            let i = packed.search(key).unwrap_err();
+            packed = packed.inserted(i, key);
+        }
+        packed
     }
 
     #[test]
     fn keys_stay_sorted_and_whole() {
-        let mut keys = PackedKeys::default();
-        for key in [&b"m"[..], b"", b"zz", b"mm", b"a"] {
-            let i = keys.search(key).unwrap_err();
-            keys.insert(i, key);
-        }
+        let keys = of(&[b"m", b"", b"zz", b"mm", b"a"]);
         assert_eq!(all(&keys), [&b""[..], b"a", b"m", b"mm", b"zz"]);
         assert_eq!((keys.search(b"mm"), keys.search(b"n")), (Ok(3), Err(4)));
 
-        let mut right = keys.split_off(2);
+        let (left, right) = (keys.sliced(0..2), keys.sliced(2..5));
         assert_eq!(
-            (all(&keys), all(&right)),
+            (all(&left), all(&right)),
             (vec![&b""[..], b"a"], vec![&b"m"[..], b"mm", b"zz"])
         );
-        right.remove(1);
-        keys.append(&right.copy(9));
-        assert_eq!(all(&keys), [&b""[..], b"a", b"m", b"zz"]);
-        assert_eq!(keys.byte_len(), 4);
+        let joined = left.joined(Some(b"l"), &right.removed(1));
+        assert_eq!(all(&joined), [&b""[..], b"a", b"l", b"m", b"zz"]);
+        assert_eq!(joined.byte_len(), 5);
+    }
+
+    #[test]
+    fn keys_are_found_whatever_they_share() {
+        let sets: [&[&[u8]]; 5] = [
+            &[
+                b"same/prefix/aaaaa1",
+                b"same/prefix/aaaaa2",
+                b"same/prefix/aaaaa",
+            ],
+            &[
+                b"p",
+                b"p\0",
+                b"p\0\0",
+                b"p\0\0\0\0",
+                b"p\0\0\0\0\0",
+                b"p\0\0\0\0\x01",
+            ],
+            &[b"abcdefg", b"abcdefh", b"abcd", b"b", b""],
+            &[b"only"],
+            &[b"\xff\xff\xff\xff\xff", b"\xff\xff\xff\xff", b"\xff"],
+        ];
+        let probes: Vec<&[u8]> = sets.concat();
+        for set in sets {
+            let packed = of(set);
+            let mut sorted = set.to_vec();
+            sorted.sort();
+            assert_eq!(all(&packed), sorted);
+            for probe in &probes {
+                assert_eq!(
+                    packed.search(probe),
+                    sorted.binary_search(probe),
+                    "{probe:?} in {set:?}"
+                );
+            }
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What the index knows of one change of a key.
 
-use crate::Revision;
+use crate::{RecordKey, Revision};
 
 /// One change of a key, without its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +44,14 @@ impl Record {
 
     pub(crate) fn is_tombstone(&self) -> bool {
         self.version == 0
+    }
+
+    /// The key of the record's row.
+    pub(crate) fn key(&self) -> RecordKey {
+        RecordKey {
+            revision: self.revision(),
+            tombstone: self.is_tombstone(),
+        }
     }
 
     pub(crate) fn revision(&self) -> Revision {

@@ -36,29 +36,27 @@ fn check(index: &Index, model: &Model, range: KeyRange<'_>, at: i64) {
         expected.len() as u64,
         "{range:?} at {at}"
     );
-    let mut found = Vec::new();
-    index.walk(range, at, |key, record| {
-        found.push((key.to_vec(), *record));
-        ControlFlow::Continue(())
-    });
-    assert_eq!(found, expected, "{range:?} at {at}");
+    for direction in [Direction::Up, Direction::Down] {
+        let mut found = Vec::new();
+        index.walk(range, at, direction, |key, record| {
+            found.push((key.to_vec(), record));
+            ControlFlow::Continue(())
+        });
+        if direction == Direction::Down {
+            found.reverse();
+        }
+        assert_eq!(found, expected, "{range:?} at {at} {direction:?}");
+    }
 }
 
 fn check_structure(node: &Node, low: Option<&[u8]>, high: Option<&[u8]>) {
     match node {
         Node::Leaf(leaf) => {
-            assert_eq!(leaf.keys.len(), leaf.entries.len());
+            assert_eq!(leaf.keys.len(), leaf.len());
             for i in 0..leaf.keys.len() {
                 let key = leaf.keys.get(i);
                 assert!(low.is_none_or(|low| low <= key) && high.is_none_or(|high| key < high));
                 assert!(i == 0 || leaf.keys.get(i - 1) < key);
-                let entry = &leaf.entries[i];
-                assert!(
-                    entry
-                        .history
-                        .as_ref()
-                        .is_none_or(|history| history.len() > 0)
-                );
             }
         }
         Node::Branch(branch) => {
@@ -244,7 +242,7 @@ fn everything_deleted_and_compacted_leaves_an_empty_tree() {
     }
     assert_eq!(dropped.len(), 10_000);
     assert_eq!(index.totals(), Totals::default());
-    assert!(matches!(&index.root, Node::Leaf(leaf) if leaf.entries.is_empty()));
+    assert!(matches!(&index.root, Node::Leaf(leaf) if leaf.len() == 0));
 }
 
 #[test]

@@ -271,8 +271,7 @@ impl World {
         let value = self.small.to_string().into_bytes();
         self.space
             .put_row(Bucket::Lease, b"row", value.clone().into());
-        self.space
-            .put_row(Bucket::Lease, b"gone", value.clone().into());
+        self.space.put_row(Bucket::Lease, b"gone", value.into());
         self.space.delete_row(Bucket::Lease, b"gone");
         self.check_small_rows();
     }
