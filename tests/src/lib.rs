@@ -7,6 +7,7 @@
 pub mod bench;
 pub mod binaries;
 pub mod clock;
+pub mod crash;
 pub mod differential;
 pub mod member;
 pub mod usage;

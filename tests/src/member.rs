@@ -132,11 +132,18 @@ impl Setup {
         }
     }
 
-    /// The last `lines` lines of the log.
+    /// The last `lines` lines of the log, or as many from its last panic on.
     pub fn log_tail(&self, lines: usize) -> String {
         let log = std::fs::read_to_string(self.log_path()).unwrap_or_default();
         let all: Vec<&str> = log.lines().collect();
-        all[all.len().saturating_sub(lines)..].join("\n")
+        let panic = all.iter().rposition(|line| line.contains("panic"));
+        let first = panic.unwrap_or(all.len().saturating_sub(lines));
+        all[first..]
+            .iter()
+            .take(lines)
+            .copied()
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 }
 

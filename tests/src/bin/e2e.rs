@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use ferrod_tests::differential;
+use ferrod_tests::{crash, differential};
 
 /// Whole processes against real etcd and real clients.
 #[derive(Debug, Parser)]
@@ -17,11 +17,14 @@ struct Cli {
 enum Suite {
     /// One random client on ferrod and on the real etcd, everything compared
     Differential(differential::Options),
+    /// A member killed at random moments loses nothing
+    Crash(crash::Options),
 }
 
 fn main() -> ExitCode {
     let ended = match Cli::parse().suite {
         Suite::Differential(options) => differential::run(&options),
+        Suite::Crash(options) => crash::run(&options),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

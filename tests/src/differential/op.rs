@@ -50,7 +50,7 @@ pub(crate) enum Op {
         path: &'static str,
         body: Vec<u8>,
     },
-    /// Stops both servers and starts them again; with `kill` they do not see it coming.
+    /// Stops both servers and starts them again; with `kill` the one under test does not see it coming.
     Restart {
         kill: bool,
     },

@@ -167,9 +167,14 @@ impl Side {
         &self.wire
     }
 
+    /// Whether the process lives.
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.member.as_mut().is_some_and(Member::is_running)
+    }
+
     /// What the server said last.
     pub(crate) fn log_tail(&self) -> String {
-        self.setup.log_tail(5)
+        self.setup.log_tail(20)
     }
 }
 
