@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use ferrod_server::Signal;
 use ferrod_server::config::{Startup, Surroundings};
 
 fn main() -> ExitCode {
@@ -9,17 +10,26 @@ fn main() -> ExitCode {
         Ok(begun) => begun,
         Err(code) => return code,
     };
-    let ended = ferrod_server::run(&config);
-    let code = match ended {
-        Ok(_) => ExitCode::SUCCESS,
+    match ferrod_server::run(&config) {
+        Ok(signal) => {
+            log.flush();
+            end_by(signal)
+        }
         Err(error) => {
-            ferrod_server::fatal!(
-                error = %ferrod_server::logging::error_chain(&error),
-                "discovery failed"
-            );
+            let error = ferrod_server::logging::error_chain(&error);
+            ferrod_server::fatal!(error = %error, "discovery failed");
+            log.flush();
             ExitCode::FAILURE
         }
-    };
-    drop(log);
-    code
+    }
+}
+
+/// Ends as the signal would have ended the process, so that its parent sees what happened.
+fn end_by(signal: Signal) -> ExitCode {
+    // The first process of a container has no default action; it just ends.
+    if std::process::id() != 1 {
+        // If the system does not end the process, it ends by itself.
+        let _ = signal_hook::low_level::emulate_default_handler(signal.number());
+    }
+    ExitCode::SUCCESS
 }

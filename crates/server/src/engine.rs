@@ -83,7 +83,7 @@ pub(crate) struct Engine {
     pub(crate) ids: Arc<RequestIds>,
     /// Rings when a compaction is through.
     pub(crate) compacted: Arc<Notify>,
-    pub(crate) meters: Arc<crate::meters::Meters>,
+    pub(crate) meters: Arc<ferrod_metrics::Metrics>,
 }
 
 impl Engine {
@@ -187,8 +187,9 @@ impl Engine {
     async fn read_index(&self) -> Result<(), Status> {
         let (sender, receiver) = oneshot::channel();
         // The reader may have gone away by the time the index is known.
-        self.node
-            .read_index(Box::new(move |index| drop(sender.send(index))));
+        self.node.read_index(Box::new(move |index| {
+            let _gone = sender.send(index);
+        }));
         let index = match receiver.await {
             Ok(Ok(index)) => index,
             Ok(Err(ferrod_node::ReadFailure::LeaderChanged)) => {

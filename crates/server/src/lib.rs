@@ -9,7 +9,6 @@ mod engine;
 mod grpc;
 mod mailbox;
 mod member;
-mod meters;
 mod pages;
 mod serve;
 mod watch_events;

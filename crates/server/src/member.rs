@@ -5,6 +5,7 @@ mod data_dir;
 mod listeners;
 mod open;
 mod signals;
+mod supervisor;
 mod upkeep;
 
 use std::sync::Arc;
@@ -66,8 +67,10 @@ pub fn run(config: &Config) -> Result<Signal, Error> {
 }
 
 async fn live(config: &Config) -> Result<Signal, Error> {
-    let listeners = Listeners::bind(config)?;
     let runtimes_count = std::thread::available_parallelism().map_or(1, usize::from);
+    announce::listeners(config);
+    let listeners = Listeners::bind(config)?;
+    announce::start(config, runtimes_count, data_dir::is_initialized(config)?);
     let opened = open::open(config, runtimes_count)?;
     let (stop, stopping) = watch::channel(false);
     let runtimes = start_runtimes(&opened, &stopping)?;
@@ -84,6 +87,7 @@ async fn live(config: &Config) -> Result<Signal, Error> {
     let mut accepting = listeners.accept(config, &runtimes, &stopping);
     let mut signals = Signals::new()?;
     tracing::info!("ready to serve client requests");
+    supervisor::ready();
 
     let signal = tokio::select! {
         signal = signals.next() => signal,

@@ -16,7 +16,7 @@ pub(crate) struct FlushLoop {
     pub(crate) flusher: Flusher,
     pub(crate) node: NodeHandle,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) meters: Arc<crate::meters::Meters>,
+    pub(crate) meters: Arc<ferrod_metrics::Metrics>,
     pub(crate) fatal: watch::Sender<Option<String>>,
     /// Rings when a compaction is through.
     pub(crate) compacted: Arc<Notify>,

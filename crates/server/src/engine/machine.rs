@@ -28,7 +28,7 @@ pub(crate) struct Machine {
     /// One for each runtime.
     pub(crate) mailboxes: Vec<Arc<Mailbox>>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) meters: Arc<crate::meters::Meters>,
+    pub(crate) meters: Arc<ferrod_metrics::Metrics>,
 }
 
 impl StateMachine for Machine {

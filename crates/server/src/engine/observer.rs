@@ -17,7 +17,7 @@ const SLOW_SYNC: Duration = Duration::from_secs(1);
 /// Hears what the node has to tell.
 pub(crate) struct NodeObserver {
     pub(crate) waiters: Arc<Waiters>,
-    pub(crate) meters: Arc<crate::meters::Meters>,
+    pub(crate) meters: Arc<ferrod_metrics::Metrics>,
     /// Why the member must stop, once it must.
     pub(crate) fatal: watch::Sender<Option<String>>,
 }
@@ -44,7 +44,7 @@ impl Observer for NodeObserver {
         self.meters
             .disk
             .wal_write_bytes_total
-            .inc_by(stats.bytes as u64);
+            .add(stats.bytes as i64);
         if stats.synced {
             self.meters
                 .disk

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ferrod_metrics::{GrpcCode, Rpc};
 use ferrod_proto::ApiError;
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -16,17 +17,41 @@ use crate::worker::Worker;
 /// Answers a gRPC request.
 pub(crate) async fn answer(worker: Arc<Worker>, request: Request<Incoming>) -> Response<ReplyBody> {
     let (parts, body) = request.into_parts();
-    let mut caller = Caller {
-        worker,
-        call: Call::default(),
+    let Some(rpc) = Rpc::from_path(parts.uri.path()) else {
+        return reply::error(&unknown(parts.uri.path()));
     };
-    match caller.admit(&parts.headers) {
-        Ok(()) => {}
-        Err(refused) => return reply::error(&refused),
-    }
-    match route(caller, parts.uri.path(), body).await {
-        Ok(response) => response,
-        Err(status) => reply::error(&status),
+    let counted = worker.engine.meters.grpc.method(rpc).begin();
+    let began = counted
+        .method()
+        .is_timed()
+        .then(|| worker.engine.clock.now());
+    let clock = worker.engine.clock.clone();
+    let answered = match Caller::admit(worker, &parts.headers) {
+        Ok(caller) => route(caller, rpc, body).await,
+        Err(refused) => Err(refused),
+    };
+    let seconds = || {
+        began.map_or(0.0, |began| {
+            (clock.now().saturating_sub(began)).as_secs_f64()
+        })
+    };
+    match answered {
+        Ok(mut response) => {
+            match response.body_mut() {
+                // A stream is counted as ended when it ends.
+                ReplyBody::Stream { counted: slot, .. } => *slot = Some(counted),
+                ReplyBody::Message { .. } | ReplyBody::Page(_) => {
+                    counted.method().received.inc();
+                    counted.method().sent.inc();
+                    counted.end(GrpcCode::Ok, seconds());
+                }
+            }
+            response
+        }
+        Err(status) => {
+            counted.end(GrpcCode::from_number(status.code() as i32), seconds());
+            reply::error(&status)
+        }
     }
 }
 
@@ -40,23 +65,13 @@ pub(crate) struct Caller {
 type Answered = Result<Response<ReplyBody>, Status>;
 
 impl Caller {
-    /// Checks that come before the message is looked at.
-    fn admit(&mut self, headers: &http::HeaderMap) -> Result<(), Status> {
-        self.call = Call::from_headers(headers)?;
-        if self.call.has_leader
-            && self
-                .worker
-                .engine
-                .node
-                .status()
-                .soft
-                .leader
-                .known()
-                .is_none()
-        {
+    /// Checks what comes before the message is looked at.
+    fn admit(worker: Arc<Worker>, headers: &http::HeaderMap) -> Result<Caller, Status> {
+        let call = Call::from_headers(headers)?;
+        if call.has_leader && worker.engine.node.status().soft.leader.known().is_none() {
             return Err(status::of(ApiError::NoLeader));
         }
-        Ok(())
+        Ok(Caller { worker, call })
     }
 
     /// Reads the message, lets `serve` answer it, and encodes the answer.
@@ -77,40 +92,79 @@ impl Caller {
     }
 }
 
-async fn route(caller: Caller, path: &str, body: Incoming) -> Answered {
-    match path {
-        "/etcdserverpb.KV/Range" => {
+/// No `_` arm: a method that comes into the table must be thought of here.
+async fn route(caller: Caller, rpc: Rpc, body: Incoming) -> Answered {
+    match rpc {
+        Rpc::Range => {
             let request = caller.read(body).await?;
             kv::range(caller, request).await
         }
-        "/etcdserverpb.KV/RangeStream" => {
+        Rpc::RangeStream => {
             let request = caller.read(body).await?;
             range_stream::range_stream(caller, request).await
         }
-        "/etcdserverpb.KV/Put" => caller.unary(body, kv::put).await,
-        "/etcdserverpb.KV/DeleteRange" => caller.unary(body, kv::delete_range).await,
-        "/etcdserverpb.KV/Txn" => caller.unary(body, kv::txn).await,
-        "/etcdserverpb.KV/Compact" => caller.unary(body, kv::compact).await,
-        "/etcdserverpb.Watch/Watch" => watch::watch(caller, body).await,
-        "/etcdserverpb.Lease/LeaseGrant" => caller.unary(body, lease::grant).await,
-        "/etcdserverpb.Lease/LeaseRevoke" => caller.unary(body, lease::revoke).await,
-        "/etcdserverpb.Lease/LeaseKeepAlive" => lease::keep_alive(caller, body).await,
-        "/etcdserverpb.Lease/LeaseTimeToLive" => caller.unary(body, lease::time_to_live).await,
-        "/etcdserverpb.Lease/LeaseLeases" => caller.unary(body, lease::leases).await,
-        "/etcdserverpb.Cluster/MemberList" => caller.unary(body, cluster::member_list).await,
-        "/etcdserverpb.Maintenance/Alarm" => caller.unary(body, maintenance::alarm).await,
-        "/etcdserverpb.Maintenance/Status" => caller.unary(body, maintenance::status).await,
-        "/etcdserverpb.Maintenance/Defragment" => caller.unary(body, maintenance::defragment).await,
-        "/etcdserverpb.Maintenance/Hash" => caller.unary(body, maintenance::hash).await,
-        "/etcdserverpb.Maintenance/HashKV" => caller.unary(body, maintenance::hash_kv).await,
-        "/grpc.health.v1.Health/Check" => caller.unary(body, health::check).await,
-        "/grpc.health.v1.Health/List" => caller.unary(body, health::list).await,
-        "/grpc.health.v1.Health/Watch" => {
+        Rpc::Put => caller.unary(body, kv::put).await,
+        Rpc::DeleteRange => caller.unary(body, kv::delete_range).await,
+        Rpc::Txn => caller.unary(body, kv::txn).await,
+        Rpc::Compact => caller.unary(body, kv::compact).await,
+        Rpc::Watch => watch::watch(caller, body).await,
+        Rpc::LeaseGrant => caller.unary(body, lease::grant).await,
+        Rpc::LeaseRevoke => caller.unary(body, lease::revoke).await,
+        Rpc::LeaseKeepAlive => lease::keep_alive(caller, body).await,
+        Rpc::LeaseTimeToLive => caller.unary(body, lease::time_to_live).await,
+        Rpc::LeaseLeases => caller.unary(body, lease::leases).await,
+        Rpc::MemberList => caller.unary(body, cluster::member_list).await,
+        Rpc::Alarm => caller.unary(body, maintenance::alarm).await,
+        Rpc::Status => caller.unary(body, maintenance::status).await,
+        Rpc::Defragment => caller.unary(body, maintenance::defragment).await,
+        Rpc::Hash => caller.unary(body, maintenance::hash).await,
+        Rpc::HashKv => caller.unary(body, maintenance::hash_kv).await,
+        Rpc::HealthCheck => caller.unary(body, health::check).await,
+        Rpc::HealthList => caller.unary(body, health::list).await,
+        Rpc::HealthWatch => {
             let request = caller.read(body).await?;
             health::watch(request)
         }
-        _ => Err(unknown(path)),
+        Rpc::MemberAdd
+        | Rpc::MemberRemove
+        | Rpc::MemberUpdate
+        | Rpc::MemberPromote
+        | Rpc::AuthEnable
+        | Rpc::AuthDisable
+        | Rpc::AuthStatus
+        | Rpc::Authenticate
+        | Rpc::UserAdd
+        | Rpc::UserGet
+        | Rpc::UserList
+        | Rpc::UserDelete
+        | Rpc::UserChangePassword
+        | Rpc::UserGrantRole
+        | Rpc::UserRevokeRole
+        | Rpc::RoleAdd
+        | Rpc::RoleGet
+        | Rpc::RoleList
+        | Rpc::RoleDelete
+        | Rpc::RoleGrantPermission
+        | Rpc::RoleRevokePermission
+        | Rpc::MoveLeader
+        | Rpc::Downgrade
+        | Rpc::Snapshot
+        | Rpc::Lock
+        | Rpc::Unlock
+        | Rpc::ElectionCampaign
+        | Rpc::ElectionProclaim
+        | Rpc::ElectionLeader
+        | Rpc::ElectionResign
+        | Rpc::ElectionObserve => Err(unavailable(rpc)),
     }
+}
+
+/// What a later version brings.
+fn unavailable(rpc: Rpc) -> Status {
+    let (service, method) = (rpc.service(), rpc.method());
+    Status::unimplemented(format!(
+        "{service}/{method} is not available in this version of ferrod"
+    ))
 }
 
 /// Services that exist in full, and those of which nothing exists yet.

@@ -38,7 +38,11 @@ pub(crate) enum ReplyBody {
         ended: bool,
     },
     /// Messages as they come.
-    Stream { source: FrameStream, ended: bool },
+    Stream {
+        source: FrameStream,
+        ended: bool,
+        counted: Option<ferrod_metrics::Call>,
+    },
     /// A page that is not gRPC, or a gRPC error without any message.
     Page(Full<Bytes>),
 }
@@ -78,15 +82,21 @@ impl Body for ReplyBody {
                     }
                 })))
             }
-            ReplyBody::Stream { source, ended } => {
+            ReplyBody::Stream {
+                source,
+                ended,
+                counted,
+            } => {
                 let frame = match std::task::ready!(source.as_mut().poll_frames(cx)) {
                     Some(Ok(frames)) => Frame::data(frames),
                     Some(Err(status)) => {
                         *ended = true;
+                        end(counted, status.code() as i32);
                         Frame::trailers(to_headers(&status))
                     }
                     None => {
                         *ended = true;
+                        end(counted, 0);
                         Frame::trailers(ok_trailers())
                     }
                 };
@@ -101,6 +111,12 @@ impl Body for ReplyBody {
             ReplyBody::Message { ended, .. } | ReplyBody::Stream { ended, .. } => *ended,
             ReplyBody::Page(full) => full.is_end_stream(),
         }
+    }
+}
+
+fn end(counted: &mut Option<ferrod_metrics::Call>, code: i32) {
+    if let Some(call) = counted.take() {
+        call.end(ferrod_metrics::GrpcCode::from_number(code), 0.0);
     }
 }
 
@@ -136,6 +152,7 @@ pub(crate) fn stream(source: FrameStream) -> Response<ReplyBody> {
     grpc_response(ReplyBody::Stream {
         source,
         ended: false,
+        counted: None,
     })
 }
 

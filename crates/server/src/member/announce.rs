@@ -10,12 +10,34 @@ use ferrod_proto::membershippb::{
 };
 
 use super::open::texts;
-use crate::config::Config;
+use crate::config::{Config, StartFacts};
 use crate::engine::Engine;
+use crate::logging::Note;
 use crate::mailbox::Mailbox;
 use crate::version::ETCD_MINOR_VERSION;
 
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
+
+/// Says where the member is about to listen, and gives advice about flags.
+pub(super) fn listeners(config: &Config) {
+    config.advice().into_iter().for_each(Note::emit);
+    config.peer_listeners_note().emit();
+    config
+        .client_listeners_notes()
+        .into_iter()
+        .for_each(Note::emit);
+}
+
+/// Says how the member starts.
+pub(super) fn start(config: &Config, runtimes: usize, member_initialized: bool) {
+    let facts = StartFacts {
+        member_initialized,
+        cpus_used: runtimes,
+        cpus_available: runtimes,
+    };
+    config.start_note(facts).emit();
+    config.quota_notes().into_iter().for_each(Note::emit);
+}
 
 /// Publishes this member's name and client URLs through the log. Returns when that is applied, however long it takes.
 pub(super) async fn publish(engine: &Arc<Engine>, config: &Config) {

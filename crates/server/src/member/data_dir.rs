@@ -56,6 +56,11 @@ impl DataDir {
     }
 }
 
+/// Whether a member has lived in the configured directory before.
+pub(super) fn is_initialized(config: &Config) -> Result<bool, Error> {
+    has_entries(&config.wal_dir())
+}
+
 fn make(dir: &Path) -> Result<(), Error> {
     let made = fs::DirBuilder::new()
         .recursive(true)

@@ -28,7 +28,6 @@ impl Listeners {
     pub(super) fn bind(config: &Config) -> Result<Listeners, Error> {
         let options = SocketOptions {
             reuse_port: config.listen.reuse_port,
-            reuse_address: config.listen.reuse_address,
         };
         let bind_all = |urls: &[MemberUrl]| -> Result<Vec<BoundListener>, Error> {
             let mut bound = Vec::new();

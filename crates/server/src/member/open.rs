@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 use std::time::UNIX_EPOCH;
 
 use ferrod_env::{Clock, Disk, RealClock, RealDisk};
+use ferrod_metrics::Metrics;
 use ferrod_mvcc::Options;
 use ferrod_mvcc::backend::{Backend, Lmdb, LmdbOptions};
 use ferrod_node::{
@@ -22,14 +23,12 @@ use crate::config::{Config, MemberUrl};
 use crate::engine::{Engine, FlushLoop, Lessor, Limits, Machine, NodeObserver, Waiters};
 use crate::ids::{ClusterId, RequestIds};
 use crate::mailbox::Mailbox;
-use crate::meters::Meters;
 
 /// A member whose log runs.
 pub(super) struct Opened {
     pub(super) engine: Arc<Engine>,
     /// One for each runtime.
     pub(super) mailboxes: Vec<Arc<Mailbox>>,
-    pub(super) initialized: bool,
     node: Node<Machine>,
     flush: JoinHandle<()>,
     fatal: watch::Receiver<Option<String>>,
@@ -42,7 +41,9 @@ pub(super) struct Opened {
 /// [`super::Error`]; the data directory is as it was, unless it was empty.
 pub(super) fn open(config: &Config, runtimes: usize) -> Result<Opened, Error> {
     let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
-    let meters = Arc::new(Meters::new());
+    let meters = Arc::new(Metrics::new(ferrod_metrics::Options {
+        extensive: config.extensive_metrics,
+    }));
     let dir = DataDir::claim(config)?;
     let (log, opened) = open_log(config, &dir)?;
     let Identity { cluster, member } = opened.identity;
@@ -122,11 +123,9 @@ pub(super) fn open(config: &Config, runtimes: usize) -> Result<Opened, Error> {
         compacted,
         meters,
     });
-    let initialized = dir.initialized;
     Ok(Opened {
         engine,
         mailboxes,
-        initialized,
         node,
         flush,
         fatal: fatal_seen,

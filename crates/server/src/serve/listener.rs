@@ -20,7 +20,6 @@ const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 /// A socket that is bound and listens.
 #[derive(Debug)]
 pub(crate) struct BoundListener {
-    pub(crate) url: MemberUrl,
     pub(crate) address: SocketAddr,
     listener: std::net::TcpListener,
 }
@@ -38,7 +37,6 @@ pub(crate) struct ListenError {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SocketOptions {
     pub(crate) reuse_port: bool,
-    pub(crate) reuse_address: bool,
 }
 
 /// Binds all addresses that a URL's host stands for.
@@ -60,11 +58,7 @@ pub(crate) fn bind(
         match bind_one(address, options) {
             Ok(listener) => {
                 let address = listener.local_addr().map_err(failed)?;
-                bound.push(BoundListener {
-                    url: url.clone(),
-                    address,
-                    listener,
-                });
+                bound.push(BoundListener { address, listener });
             }
             // `localhost` stands for an IPv6 address too, which a machine may not have.
             Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => refused = Some(error),

@@ -70,14 +70,6 @@ impl Runtimes {
         }
     }
 
-    /// How many connections are open.
-    pub(crate) fn connections(&self) -> usize {
-        self.seats
-            .iter()
-            .map(|seat| seat.open.load(Ordering::Relaxed))
-            .sum()
-    }
-
     /// Waits for the threads to end.
     pub(crate) fn join(&self) {
         for thread in self.threads.lock().drain(..) {
