@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::backend::{Batch, Op};
 use crate::key_space::Options;
-use crate::link::{Flushed, SmallRow, ToFlusher};
+use crate::link::{Flushed, Ring, SmallRow, ToFlusher};
 use crate::meta::{CONSISTENT_INDEX, FINISHED_COMPACTION, TERM, compaction_row, number_row};
 use crate::view::{Shared, View};
 use crate::{Bucket, Error};
@@ -24,6 +24,7 @@ use deletes::Deletes;
 pub struct Flusher {
     shared: Arc<Shared>,
     inbox: Receiver<ToFlusher>,
+    rings: Receiver<Ring>,
     outbox: Sender<Flushed>,
     /// Small rows that have arrived and are not written, by the number of their view.
     staged: VecDeque<(u64, Vec<SmallRow>)>,
@@ -33,6 +34,8 @@ pub struct Flusher {
     /// The view with this number is written.
     batch: u64,
     wanted: bool,
+    /// The owner is gone.
+    closed: bool,
     poisoned: bool,
     delete_rows_max: usize,
 }
@@ -61,7 +64,8 @@ pub enum Wake {
     DeletesDue,
     /// Nothing is due, but time has passed.
     Timeout,
-    /// The key space is gone. A last flush writes what it has published.
+    /// The key space is gone. A last flush writes what it has published; deletes that are left are found again at the
+    /// next start.
     Closed,
 }
 
@@ -69,6 +73,7 @@ impl Flusher {
     pub(crate) fn new(
         shared: Arc<Shared>,
         inbox: Receiver<ToFlusher>,
+        rings: Receiver<Ring>,
         outbox: Sender<Flushed>,
         revision: i64,
         options: Options,
@@ -76,12 +81,14 @@ impl Flusher {
         Self {
             shared,
             inbox,
+            rings,
             outbox,
             staged: VecDeque::new(),
             deletes: Deletes::default(),
             revision,
             batch: 0,
             wanted: false,
+            closed: false,
             poisoned: false,
             delete_rows_max: options.delete_rows_max.max(1),
         }
@@ -89,17 +96,20 @@ impl Flusher {
 
     /// Blocks until something is due, or for `timeout`.
     pub fn wait(&mut self, timeout: Duration) -> Wake {
-        self.receive();
-        if self.due().is_none() {
-            match self.inbox.recv_timeout(timeout) {
-                Ok(message) => self.take(message),
+        loop {
+            self.receive();
+            if self.closed {
+                return Wake::Closed;
+            }
+            if let Some(wake) = self.due() {
+                return wake;
+            }
+            match self.rings.recv_timeout(timeout) {
+                Ok(ring) => self.hear(ring),
                 Err(RecvTimeoutError::Timeout) => return Wake::Timeout,
                 Err(RecvTimeoutError::Disconnected) => return Wake::Closed,
             }
-            self.receive();
         }
-        // Rows that are merely staged wait for a flush that is due for another reason.
-        self.due().unwrap_or(Wake::Timeout)
     }
 
     fn due(&self) -> Option<Wake> {
@@ -112,55 +122,53 @@ impl Flusher {
 
     /// Makes the newest view durable: one commit with all its rows, small rows, applied index and term.
     ///
-    /// Deletes that wait ride along, as far as one step of them goes.
+    /// Deletes that wait ride along, as far as one step of them goes: a commit costs a sync, whatever is in it.
     ///
     /// # Errors
     /// Those of the backend, after which every call answers [`Error::Poisoned`].
     pub fn flush(&mut self) -> Result<Progress, Error> {
-        self.receive();
+        // The view first: all that belongs to it has been sent before it was published.
         let view = self.shared.current.load_full();
+        self.receive();
+        let is_new = view.batch > self.batch;
         let mut ops = Vec::new();
         let mut bytes = 0;
-        if view.batch > self.batch {
+        if is_new {
             bytes = self.add_rows(&view, &mut ops) + self.add_small_rows(&view, &mut ops);
         }
         let rows_written = ops.len();
         let deleted = self.add_deletes(&mut ops);
-        if view.batch > self.batch {
+        if is_new {
             self.add_applied(&view, &mut ops);
         }
         self.commit(ops)?;
 
         self.batch = view.batch;
         self.revision = view.revision;
+        let flushed_index = &self.shared.flushed_index;
+        flushed_index.store(view.applied_index, Ordering::Release);
+        let unflushed_bytes = &self.shared.unflushed_bytes;
+        unflushed_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        if is_new || self.wanted {
+            let (revision, batch) = (self.revision, self.batch);
+            // Nobody listens any more at a last flush.
+            let _owner_gone = self.outbox.send(Flushed { revision, batch });
+        }
         self.wanted = false;
-        self.shared
-            .flushed_index
-            .store(view.applied_index, Ordering::Release);
-        self.shared
-            .unflushed_bytes
-            .fetch_sub(bytes, Ordering::Relaxed);
-        // Nobody listens any more at a last flush.
-        let _owner_gone = self.outbox.send(Flushed {
-            revision: self.revision,
-            batch: self.batch,
-        });
         Ok(Progress {
             rows_written,
             ..self.progress(deleted)
         })
     }
 
-    /// Deletes a bounded number of superseded rows, in one commit; does nothing if none are left.
+    /// Deletes a bounded number of superseded rows, if any are left.
+    ///
+    /// This is a flush: what has been applied meanwhile rides along, so that many deletes never hold up a flush.
     ///
     /// # Errors
     /// Those of the backend, after which every call answers [`Error::Poisoned`].
     pub fn delete_step(&mut self) -> Result<Progress, Error> {
-        self.receive();
-        let mut ops = Vec::new();
-        let deleted = self.add_deletes(&mut ops);
-        self.commit(ops)?;
-        Ok(self.progress(deleted))
+        self.flush()
     }
 
     /// Whether superseded rows wait to be deleted.
@@ -272,27 +280,35 @@ impl Flusher {
         }
     }
 
-    /// Takes in all messages that are there. Those of a view are there once the view is.
+    /// Takes in all messages that are there.
     fn receive(&mut self) {
+        while let Ok(message) = self.inbox.try_recv() {
+            match message {
+                ToFlusher::Staged { batch, rows } => self.staged.push_back((batch, rows)),
+                ToFlusher::Dropped {
+                    compacted,
+                    keys,
+                    last,
+                } => self.deletes.add(compacted, keys, last),
+            }
+        }
         loop {
-            match self.inbox.try_recv() {
-                Ok(message) => self.take(message),
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
+            match self.rings.try_recv() {
+                Ok(ring) => self.hear(ring),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => {
+                    self.closed = true;
+                    break;
+                }
             }
         }
     }
 
-    fn take(&mut self, message: ToFlusher) {
-        match message {
-            ToFlusher::Staged { batch, rows } => self.staged.push_back((batch, rows)),
-            ToFlusher::Dropped {
-                compacted,
-                keys,
-                last,
-            } => {
-                self.deletes.add(compacted, keys, last);
-            }
-            ToFlusher::FlushWanted => self.wanted = true,
+    fn hear(&mut self, ring: Ring) {
+        match ring {
+            Ring::FlushWanted => self.wanted = true,
+            // They are in the inbox.
+            Ring::DeletesReady => {}
         }
     }
 }

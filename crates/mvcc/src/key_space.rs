@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 use crate::backend::{Backend, Snapshot};
 use crate::flusher::Flusher;
 use crate::index::Index;
-use crate::link::{Flushed, ToFlusher};
+use crate::link::{DELETES_RUN, Flushed, Ring, ToFlusher};
 use crate::meta::{Marks, SCHEDULED_COMPACTION, compaction_row};
 use crate::overlay::OverlayQueue;
 use crate::row::RowArena;
@@ -33,7 +33,7 @@ pub struct Options {
     pub flush_bytes: usize,
     /// Superseded rows that one backend commit deletes at most.
     pub delete_rows_max: usize,
-    /// Records that one publication may drop from the index for a compaction.
+    /// Records that one publication may drop from the index for a compaction: about half a microsecond each.
     pub trim_records_max: usize,
 }
 
@@ -43,7 +43,7 @@ impl Default for Options {
             overlay_bytes_max: 64 << 20,
             flush_bytes: 12 << 20,
             delete_rows_max: 10_000,
-            trim_records_max: 1024,
+            trim_records_max: 128,
         }
     }
 }
@@ -79,6 +79,7 @@ pub struct KeySpace {
 struct Link {
     shared: Arc<Shared>,
     to_flusher: Sender<ToFlusher>,
+    ring: Sender<Ring>,
     from_flusher: Receiver<Flushed>,
     /// A flush was asked for and has not been reported yet.
     flush_asked: bool,
@@ -135,8 +136,9 @@ impl KeySpace {
             deletes_pending: AtomicUsize::new(0),
         });
         let (to_flusher, inbox) = channel();
+        let (ring, rings) = channel();
         let (outbox, from_flusher) = channel();
-        let flusher = Flusher::new(shared.clone(), inbox, outbox, revision, options);
+        let flusher = Flusher::new(shared.clone(), inbox, rings, outbox, revision, options);
         let key_space = Self {
             index,
             overlay: OverlayQueue::new(revision + 1),
@@ -153,6 +155,7 @@ impl KeySpace {
             link: Link {
                 shared,
                 to_flusher,
+                ring,
                 from_flusher,
                 flush_asked: false,
             },
@@ -345,25 +348,33 @@ impl KeySpace {
     /// Drops a bounded number of records from the index, if a compaction is under way.
     fn trim(&mut self) {
         let pending = &self.link.shared.deletes_pending;
-        let Some(dropped) =
-            self.compactor
-                .step(&mut self.index, self.options.trim_records_max, pending)
-        else {
+        let records_max = self.options.trim_records_max;
+        let Some(dropped) = self.compactor.step(&mut self.index, records_max, pending) else {
             return;
         };
+        let last = matches!(dropped, ToFlusher::Dropped { last: true, .. });
+        let many = pending.load(Ordering::Relaxed) >= DELETES_RUN;
         self.send(dropped);
+        if last || many {
+            self.ring(Ring::DeletesReady);
+        }
     }
 
     fn ask_for_flush(&mut self) {
         if !self.link.flush_asked {
             self.link.flush_asked = true;
-            self.send(ToFlusher::FlushWanted);
+            self.ring(Ring::FlushWanted);
         }
     }
 
+    // Without a flusher nothing becomes durable any more: whoever dropped it stops the member, and a wait for room
+    // reports it. So what cannot be sent to it may be lost.
+
     fn send(&self, message: ToFlusher) {
-        // Without a flusher nothing becomes durable any more; whoever dropped it stops the member, and a wait for
-        // room reports it.
         let _flusher_gone = self.link.to_flusher.send(message);
+    }
+
+    fn ring(&self, ring: Ring) {
+        let _flusher_gone = self.link.ring.send(ring);
     }
 }

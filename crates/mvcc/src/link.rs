@@ -20,7 +20,7 @@ impl SmallRow {
     }
 }
 
-/// From the owner to the flusher.
+/// From the owner to the flusher, to be taken in with the next step; nobody is woken by it.
 #[derive(Debug)]
 pub(crate) enum ToFlusher {
     /// Small rows that belong to the view with this batch number. Sent before that view is published.
@@ -31,9 +31,19 @@ pub(crate) enum ToFlusher {
         keys: Vec<RecordKey>,
         last: bool,
     },
-    /// A flush is due.
-    FlushWanted,
 }
+
+/// From the owner to the flusher, which it wakes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Ring {
+    /// A flush is due. It is reported even if there turns out to be nothing new.
+    FlushWanted,
+    /// There may be enough superseded rows to delete some.
+    DeletesReady,
+}
+
+/// Superseded rows that come together before they are sorted and deleted, unless the compaction ends before.
+pub(crate) const DELETES_RUN: usize = 1 << 20;
 
 /// From the flusher to the owner: the view with this batch number is durable.
 #[derive(Debug, Clone, Copy)]

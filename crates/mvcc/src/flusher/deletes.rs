@@ -6,9 +6,7 @@
 use std::collections::VecDeque;
 
 use crate::RecordKey;
-
-/// Rows that come together before they are sorted and deleted, unless the compaction ends before.
-const RUN_ROWS: usize = 1 << 20;
+use crate::link::DELETES_RUN;
 
 /// Superseded rows that are dropped from the index and still in the backend.
 #[derive(Debug, Default)]
@@ -41,7 +39,7 @@ pub(super) struct Step {
 impl Deletes {
     pub(super) fn add(&mut self, compacted: i64, keys: Vec<RecordKey>, last: bool) {
         self.collecting.extend(keys);
-        if last || self.collecting.len() >= RUN_ROWS {
+        if last || self.collecting.len() >= DELETES_RUN {
             let mut keys = std::mem::take(&mut self.collecting);
             keys.sort_unstable();
             self.runs.push_back(Run {

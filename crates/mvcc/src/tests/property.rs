@@ -6,7 +6,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
 use super::model::{Answer, Model, ModelChange, Refusal};
-use crate::backend::{Backend, Memory};
+use crate::backend::{Backend, BrokenCommit, Memory};
 use crate::{
     Bucket, ChangeKind, Error, Flusher, KeyRange, KeySpace, Options, RangeQuery, Reader, Revision,
     SortOrder, SortTarget, View, WriteTxn,
@@ -15,6 +15,8 @@ use crate::{
 struct World {
     rng: SmallRng,
     backend: Arc<dyn Backend>,
+    /// The same backend, if its commits can be made to fail.
+    memory: Option<Arc<Memory>>,
     space: KeySpace,
     flusher: Flusher,
     reader: Reader,
@@ -124,12 +126,13 @@ fn refusal(error: Error) -> Refusal {
 }
 
 impl World {
-    fn new(seed: u64, backend: Arc<dyn Backend>) -> Self {
+    fn new(seed: u64, backend: Arc<dyn Backend>, memory: Option<Arc<Memory>>) -> Self {
         let (space, flusher) = open(&backend);
         let reader = space.views().reader();
         let mut world = Self {
             rng: SmallRng::seed_from_u64(seed),
             backend,
+            memory,
             space,
             flusher,
             reader,
@@ -172,12 +175,13 @@ impl World {
             75..82 => drop(self.flusher.flush().unwrap()),
             82..88 => drop(self.flusher.delete_step().unwrap()),
             88..92 => {
-                // Would publish a batch that is half applied.
+                // It would publish a batch that is half applied.
                 self.publish();
                 let _more = self.space.maintain();
             }
             92..94 => self.small_row(),
             94 => self.restart(),
+            95 => self.crash(),
             _ => self.reader.idle(),
         }
         for _ in 0..3 {
@@ -295,17 +299,39 @@ impl World {
     fn restart(&mut self) {
         let flushed = self.space.views().flushed_index();
         (self.space, self.flusher) = open(&self.backend);
+        assert_eq!(self.space.applied().0, flushed);
+        self.come_back();
+    }
+
+    /// A commit fails; nobody can tell whether it took place.
+    fn crash(&mut self) {
+        let Some(memory) = &self.memory else { return };
+        let broken = [BrokenCommit::Lost, BrokenCommit::Kept][self.rng.random_range(0..2)];
+        memory.break_next_commit(broken);
+        let nothing_to_do = self.flusher.flush().is_ok();
+        if !nothing_to_do {
+            assert!(matches!(self.flusher.flush(), Err(Error::Poisoned)));
+        }
+        let memory = Arc::new(memory.restarted());
+        self.backend = memory.clone();
+        self.memory = Some(memory);
+        (self.space, self.flusher) = open(&self.backend);
+        self.come_back();
+    }
+
+    /// Takes the model back to what the backend holds.
+    fn come_back(&mut self) {
         self.reader = self.space.views().reader();
+        let applied = self.space.applied().0;
         let mark = self
             .published
             .iter()
             .rev()
-            .find(|(_, mark)| mark.applied == flushed);
+            .find(|(_, mark)| mark.applied == applied);
         let mark = mark.expect("the flushed view is a published one").1;
         self.model = self.model_at(mark);
         self.small = mark.small;
         self.applied = mark.applied;
-        assert_eq!(self.space.applied().0, mark.applied);
         assert_eq!(self.space.revision(), mark.revision);
         assert_eq!(self.space.compacted(), mark.compacted);
         self.published
@@ -533,9 +559,9 @@ fn model_change(change: &crate::Change) -> ModelChange {
     }
 }
 
-fn run(seed: u64, steps: usize, backend: Arc<dyn Backend>) {
+fn run(seed: u64, steps: usize, backend: Arc<dyn Backend>, memory: Option<Arc<Memory>>) {
     println!("seed {seed}");
-    let mut world = World::new(seed, backend);
+    let mut world = World::new(seed, backend, memory);
     for _ in 0..steps {
         world.step();
     }
@@ -550,11 +576,16 @@ fn run(seed: u64, steps: usize, backend: Arc<dyn Backend>) {
     }
 }
 
+fn run_in_memory(seed: u64, steps: usize) {
+    let memory = Arc::new(Memory::new());
+    run(seed, steps, memory.clone(), Some(memory));
+}
+
 /// covers: P-KV-02, P-KV-04, P-KV-06, P-KV-07, P-KV-10, P-KV-11, P-KV-12, P-W-08, R-009, R-022, R-031
 #[test]
 fn agrees_with_the_model_in_memory() {
     for seed in 0..25 {
-        run(seed, 250, Arc::new(Memory::new()));
+        run_in_memory(seed, 250);
     }
 }
 
@@ -562,7 +593,7 @@ fn agrees_with_the_model_in_memory() {
 #[ignore = "reason: minutes"]
 fn agrees_with_the_model_in_memory_for_long() {
     for seed in 1000..1500 {
-        run(seed, 400, Arc::new(Memory::new()));
+        run_in_memory(seed, 400);
     }
 }
 
@@ -573,6 +604,6 @@ fn agrees_with_the_model_in_lmdb() {
         let dir = tempfile::tempdir().unwrap();
         let options = crate::backend::LmdbOptions::default();
         let lmdb = crate::backend::Lmdb::open(dir.path(), options).unwrap();
-        run(seed, 150, Arc::new(lmdb));
+        run(seed, 150, Arc::new(lmdb), None);
     }
 }

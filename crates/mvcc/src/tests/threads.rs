@@ -9,7 +9,7 @@ use rand::{Rng, SeedableRng};
 
 use crate::backend::{Backend, Memory};
 use crate::{
-    Error, Flusher, KeyRange, KeySpace, KeyValue, Options, RangeQuery, Reader, Views, Wake,
+    Bucket, Error, Flusher, KeyRange, KeySpace, KeyValue, Options, RangeQuery, Reader, Views, Wake,
 };
 
 const KEYS: i64 = 61;
@@ -146,13 +146,27 @@ impl Drop for StopOnDrop<'_> {
     }
 }
 
+/// Whatever is committed, the small rows are those of the applied index.
+fn check_commits(backend: &dyn Backend, stop: &AtomicBool) {
+    while !stop.load(Ordering::Relaxed) {
+        let snapshot = backend.snapshot().unwrap();
+        let applied = snapshot.get(Bucket::Meta, b"consistent_index").unwrap();
+        assert_eq!(applied, snapshot.get(Bucket::Lease, b"batch").unwrap());
+        std::thread::yield_now();
+    }
+}
+
 fn run(backend: Arc<dyn Backend>, batches: u64) {
-    let (mut space, flusher) = KeySpace::open(backend, OPTIONS, &mut |_| {}).unwrap();
+    let (mut space, flusher) = KeySpace::open(backend.clone(), OPTIONS, &mut |_| {}).unwrap();
     let stop = AtomicBool::new(false);
     let views = space.views();
     std::thread::scope(|scope| {
         let _stop = StopOnDrop(&stop);
         scope.spawn(|| flush_until(flusher, &stop));
+        scope.spawn(|| {
+            let _stop = StopOnDrop(&stop);
+            check_commits(&*backend, &stop);
+        });
         for seed in 0..2 {
             let (views, stop) = (&views, &stop);
             scope.spawn(move || {
@@ -167,6 +181,7 @@ fn run(backend: Arc<dyn Backend>, batches: u64) {
                 let revision = (space.revision() - 40).max(space.compacted() + 1);
                 space.compact(revision).unwrap();
             }
+            space.put_row(Bucket::Lease, b"batch", batch.to_be_bytes().to_vec().into());
             space.publish(batch, 1);
             if stop.load(Ordering::Relaxed) {
                 break;
