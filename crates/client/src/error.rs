@@ -86,10 +86,20 @@ impl From<Status> for Error {
         match ApiError::from_text(status.message()) {
             Some(error) => Error::Api(error),
             None => Error::Status {
-                code: status.code(),
+                code: code_of(&status),
                 text: status.message().to_owned(),
             },
         }
+    }
+}
+
+/// The code of a status. tonic calls a connection that broke in the middle of an answer unknown; for everybody else it
+/// is unavailable. Such a status was made here and says from which error, one that the server sent does not.
+pub(crate) fn code_of(status: &Status) -> Code {
+    let made_here = std::error::Error::source(status).is_some();
+    match status.code() {
+        Code::Unknown if made_here => Code::Unavailable,
+        code => code,
     }
 }
 

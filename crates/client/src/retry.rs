@@ -5,6 +5,7 @@ use std::time::Duration;
 use ferrod_proto::ApiError;
 use tonic::{Code, Status};
 
+use crate::error::code_of;
 use crate::method::Repeat;
 
 /// Attempts after which a repeatable call gives up on servers that answer "unavailable".
@@ -37,7 +38,7 @@ impl Verdict {
                 ApiError::InvalidAuthToken | ApiError::AuthOldRevision | ApiError::UserNameIsEmpty,
             ) => Verdict::NewToken,
             Some(ApiError::NotSupportedForLearner) if endpoints > 1 => Verdict::Again,
-            _ if status.code() == Code::Unavailable && repeat == Repeat::Always => Verdict::Again,
+            _ if code_of(status) == Code::Unavailable && repeat == Repeat::Always => Verdict::Again,
             _ => Verdict::Final,
         }
     }

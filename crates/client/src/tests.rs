@@ -1,5 +1,6 @@
 //! The client against a server in the same process.
 
+mod proxy;
 mod server;
 
 use std::time::Duration;
@@ -8,6 +9,7 @@ use ferrod_proto::ApiError;
 use ferrod_proto::etcdserverpb::{RangeRequest, WatchCreateRequest, WatchResponse};
 use tonic::Status;
 
+use self::proxy::Proxy;
 use self::server::{Answer, Script, Server};
 use crate::{Client, Config, Credentials, Error, KeyRange};
 
@@ -162,6 +164,26 @@ async fn a_watcher_goes_on_after_its_last_event_when_the_stream_breaks() {
     assert_eq!(seen, [5, 6, 7]);
     assert_eq!(server.watch_starts(), [0, 7]);
     assert_eq!(crate::cancel_cause(&last).unwrap().to_string(), "gone");
+}
+
+#[tokio::test]
+async fn a_watcher_goes_on_when_the_connection_breaks() {
+    let first = vec![Ok(server::created(4)), Ok(server::events(&[5]))];
+    let second = vec![Ok(server::created(9)), Ok(server::events(&[6]))];
+    let script = Script {
+        watch: vec![first, second],
+        ..Script::default()
+    };
+    let server = Server::start(script).await;
+    let proxy = Proxy::start(server.endpoint()).await;
+    let mut watcher = client(&[proxy.endpoint()])
+        .await
+        .watch(WatchCreateRequest::default());
+    watcher.next().await.unwrap().unwrap();
+    proxy.cut();
+    let response = watcher.next().await.unwrap().unwrap();
+    assert_eq!(response.events.len(), 1);
+    assert_eq!(server.watch_starts(), [0, 6]);
 }
 
 #[tokio::test]

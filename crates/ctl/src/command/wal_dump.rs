@@ -91,3 +91,88 @@ fn chain(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use ferrod_node::{ConfChange, ConfChangeKind, DurableLog, MemberId};
+    use ferrod_wal::{Identity, Options};
+
+    use super::*;
+    use crate::{Environment, Terminal, run};
+
+    /// Runs the command on a data directory and returns exit code, output and complaints.
+    fn dump(data_dir: &Path) -> (u8, String, String) {
+        let (mut output, mut errors) = (Vec::new(), Vec::new());
+        let terminal = Terminal::new(std::io::empty(), &mut output, &mut errors);
+        let words = ["ferroctl", "debug", "wal-dump", "--data-dir"].map(Into::into);
+        let words = words.into_iter().chain([data_dir.as_os_str().to_owned()]);
+        let code = run(words, Environment::default(), terminal);
+        (
+            code,
+            String::from_utf8(output).unwrap(),
+            String::from_utf8(errors).unwrap(),
+        )
+    }
+
+    /// A log with the entry that adds the only member.
+    fn data_dir() -> tempfile::TempDir {
+        let data_dir = tempfile::tempdir().unwrap();
+        let wal = data_dir.path().join("member/wal");
+        std::fs::create_dir_all(&wal).unwrap();
+        let identity = Identity {
+            cluster: 0xc1,
+            member: 0xab,
+        };
+        let change = ConfChange {
+            id: 1,
+            kind: ConfChangeKind::AddVoter,
+            member: MemberId(0xab),
+            context: bytes::Bytes::new(),
+        };
+        let options = Options {
+            segment_bytes: 4096,
+            ..Options::default()
+        };
+        DurableLog::create(Arc::new(RealDisk), &wal, options, identity, &[change]).unwrap();
+        data_dir
+    }
+
+    #[test]
+    fn damage_is_reported_behind_what_lies_in_front_of_it() {
+        let data_dir = data_dir();
+        let mut files = std::fs::read_dir(data_dir.path().join("member/wal")).unwrap();
+        let segment = files.next().unwrap().unwrap().path();
+        let mut bytes = std::fs::read(&segment).unwrap();
+        bytes[8] ^= 1;
+        std::fs::write(&segment, bytes).unwrap();
+        let (code, output, errors) = dump(data_dir.path());
+        assert_eq!(code, 1);
+        assert!(output.contains("hardState"), "{output}");
+        assert!(errors.starts_with("Error: "), "{errors}");
+    }
+
+    #[test]
+    fn entries_and_hard_state() {
+        let (code, output, errors) = dump(data_dir().path());
+        assert_eq!((code, errors.as_str()), (0, ""));
+        let lines: Vec<Value> = output
+            .lines()
+            .map(|l| serde_json::from_str(l).unwrap())
+            .collect();
+        assert_eq!(
+            lines[0],
+            json!({"identity": {"clusterID": "c1", "memberID": "ab"}})
+        );
+        assert_eq!(lines[1]["type"], "confChange");
+        assert_eq!(
+            (&lines[1]["index"], &lines[1]["term"]),
+            (&json!(1), &json!(1))
+        );
+        assert_eq!(
+            lines[2],
+            json!({"hardState": {"term": 1, "vote": "0", "commit": 1}})
+        );
+    }
+}
