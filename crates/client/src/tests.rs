@@ -130,7 +130,7 @@ async fn a_range_comes_in_pieces_and_is_put_together() {
     assert_eq!(whole.header.map(|header| header.revision), Some(9));
 }
 
-// covers: the watch resume promise of the client: no event lost, none twice.
+// covers: P-W-02, P-W-05 (the client side)
 #[tokio::test]
 async fn a_watcher_goes_on_after_its_last_event_when_the_stream_breaks() {
     let first = vec![

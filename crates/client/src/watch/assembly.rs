@@ -127,7 +127,7 @@ mod tests {
         })
     }
 
-    // covers: P-CLI watch resume.
+    // covers: P-W-05 (the client side)
     #[test]
     fn a_new_stream_begins_after_the_last_event() {
         let mut assembly = assembly(5);
