@@ -109,7 +109,7 @@ impl KeySpace {
     ) -> Result<(Self, Flusher), Error> {
         let snapshot = backend.snapshot()?;
         let marks = Marks::read(&*snapshot)?;
-        let Loaded { index, newest } = load::load(&*snapshot, visit)?;
+        let Loaded { index, newest, .. } = load::load(&*snapshot, visit)?;
         drop(snapshot);
 
         let compacted = marks.scheduled.max(marks.finished);

@@ -188,6 +188,7 @@ impl Leaf {
             }
             place += usize::from(!removed);
         }
+        leaf.older.shrink();
         None
     }
 

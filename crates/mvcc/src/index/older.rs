@@ -114,6 +114,11 @@ impl OlderRecords {
         self.list.drain(start..start + count);
     }
 
+    /// Gives back memory that is not needed.
+    pub(crate) fn shrink(&mut self) {
+        self.list.shrink_to_fit();
+    }
+
     /// Makes room for a new key.
     pub(crate) fn insert_key(&mut self, place: usize) {
         self.keys_from(place).for_each(|older| older.place += 1);
