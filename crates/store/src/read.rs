@@ -1,12 +1,11 @@
 //! Transactions that only read, on a reading thread.
 
-use ferrod_mvcc::{Error as MvccError, KeyRange, RangeQuery, RangeResult, Reader, View};
+use ferrod_mvcc::{Error as MvccError, RangeQuery, RangeResult, Reader, View};
 use ferrod_proto::etcdserverpb::{
     ResponseHeader, ResponseOp, TxnRequest, TxnResponse, request_op::Request, response_op::Response,
 };
 
 use crate::answer::header;
-use crate::convert::read_error;
 use crate::rows::{Rows, Sink};
 use crate::txn::{self, Path};
 use crate::write::read_range;
@@ -47,12 +46,8 @@ impl Rows for Reading<'_> {
         })
     }
 
-    fn exists(&mut self, key: &[u8]) -> Result<bool, Error> {
-        let query = RangeQuery {
-            count_only: true,
-            ..RangeQuery::new(KeyRange::Single(key))
-        };
-        Ok(self.range(&query, &mut |_| {}).map_err(read_error)?.count > 0)
+    fn lease_exists(&self, _id: i64) -> bool {
+        false
     }
 }
 
@@ -81,7 +76,7 @@ pub fn read_txn(reader: &mut Reader, request: &TxnRequest) -> Result<TxnResponse
 
 fn read_in(rows: &mut Reading<'_>, request: &TxnRequest) -> Result<TxnResponse, Error> {
     let path = txn::choose(rows, request)?;
-    txn::check(rows, &|_| false, request, &path)?;
+    txn::check(rows, request, &path)?;
     run(rows, request, &path)
 }
 

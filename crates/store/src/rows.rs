@@ -16,6 +16,9 @@ pub(crate) trait Rows {
     /// Reads a range.
     fn range(&mut self, query: &RangeQuery<'_>, sink: &mut Sink<'_>) -> Result<RangeResult, Error>;
 
+    /// Whether the lease exists. It is asked for puts only, so where nothing is written the answer does not matter.
+    fn lease_exists(&self, id: i64) -> bool;
+
     /// Whether the key exists now.
     fn exists(&mut self, key: &[u8]) -> Result<bool, crate::Error> {
         let query = RangeQuery {

@@ -51,27 +51,20 @@ pub(crate) fn choose(rows: &mut dyn Rows, txn: &TxnRequest) -> Result<Path, Erro
 
 /// Checks each operation on the path against the state before the transaction.
 ///
-/// `lease_exists` tells whether a lease is known.
-///
 /// # Errors
 /// The first operation that cannot be carried out; branches not taken do not matter.
-pub(crate) fn check(
-    rows: &mut dyn Rows,
-    lease_exists: &dyn Fn(i64) -> bool,
-    txn: &TxnRequest,
-    path: &Path,
-) -> Result<(), Error> {
+pub(crate) fn check(rows: &mut dyn Rows, txn: &TxnRequest, path: &Path) -> Result<(), Error> {
     let mut nested_paths = path.nested.iter();
     for op in path.ops(txn) {
         match &op.request {
             Some(Request::RequestRange(range)) => check_range(rows, range)?,
-            Some(Request::RequestPut(put)) => check_put(rows, lease_exists, put)?,
+            Some(Request::RequestPut(put)) => check_put(rows, put)?,
             Some(Request::RequestDeleteRange(_)) => {}
             Some(Request::RequestTxn(nested)) => {
                 let path = nested_paths
                     .next()
                     .expect("the path was chosen through this branch");
-                check(rows, lease_exists, nested, path)?;
+                check(rows, nested, path)?;
             }
             None => return Err(ApiError::KeyNotFound.into()),
         }
@@ -90,12 +83,8 @@ fn check_range(rows: &mut dyn Rows, range: &RangeRequest) -> Result<(), Error> {
 }
 
 /// Checks a put against the state that it would change.
-pub(crate) fn check_put(
-    rows: &mut dyn Rows,
-    lease_exists: &dyn Fn(i64) -> bool,
-    put: &PutRequest,
-) -> Result<(), Error> {
-    if put.lease != 0 && !lease_exists(put.lease) {
+pub(crate) fn check_put(rows: &mut dyn Rows, put: &PutRequest) -> Result<(), Error> {
+    if put.lease != 0 && !rows.lease_exists(put.lease) {
         return Err(ApiError::LeaseNotFound.into());
     }
     if (put.ignore_value || put.ignore_lease) && !rows.exists(&put.key)? {

@@ -39,6 +39,10 @@ impl Rows for Write<'_> {
         self.txn.range(query, sink)
     }
 
+    fn lease_exists(&self, id: i64) -> bool {
+        self.leases.get(LeaseId(id)).is_some()
+    }
+
     fn exists(&mut self, key: &[u8]) -> Result<bool, Error> {
         Ok(self.txn.meta(key).is_some())
     }

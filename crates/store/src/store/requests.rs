@@ -8,7 +8,7 @@ use ferrod_proto::etcdserverpb::internal_raft_request::Request;
 use ferrod_proto::etcdserverpb::{
     AlarmRequest, AlarmResponse, CompactionRequest, CompactionResponse, DeleteRangeRequest,
     LeaseCheckpointRequest, LeaseCheckpointResponse, LeaseGrantRequest, LeaseGrantResponse,
-    LeaseRevokeRequest, LeaseRevokeResponse, PutRequest, RequestOp, TxnRequest,
+    LeaseRevokeRequest, LeaseRevokeResponse, PutRequest, TxnRequest,
 };
 use ferrod_proto::leasepb;
 use ferrod_proto::membershippb::{ClusterMemberAttrSetRequest, ClusterVersionSetRequest};
@@ -77,11 +77,7 @@ impl Store {
 
     fn put(&mut self, request: &PutRequest) -> Result<Applied, Error> {
         let (answer, changes) = self.write(|write| {
-            if request.lease != 0 || request.ignore_value || request.ignore_lease {
-                let known =
-                    request.lease == 0 || write.leases.get(LeaseId(request.lease)).is_some();
-                txn::check_put(write, &|_| known, request)?;
-            }
+            txn::check_put(write, request)?;
             write.put(request)
         })?;
         Ok(Applied::answer(Answer::Put(answer)).with_changes(changes))
@@ -95,8 +91,7 @@ impl Store {
     fn txn(&mut self, request: &TxnRequest) -> Result<Applied, Error> {
         let (answer, changes) = self.write(|write| {
             let path = txn::choose(write, request)?;
-            let known = known_leases(write, request);
-            txn::check(write, &|id| known.contains(&id), request, &path)?;
+            txn::check(write, request, &path)?;
             write.run(request, &path)
         })?;
         Ok(Applied::answer(Answer::Txn(answer)).with_changes(changes))
@@ -240,27 +235,6 @@ impl Store {
         self.cluster_changed = true;
         applied.with_effect(Effect::Cluster)
     }
-}
-
-/// The leases that puts of the transaction name and that exist.
-fn known_leases(write: &Write<'_>, request: &TxnRequest) -> Vec<i64> {
-    let mut known = Vec::new();
-    let mut ops: Vec<&RequestOp> = request.success.iter().chain(&request.failure).collect();
-    while let Some(op) = ops.pop() {
-        use ferrod_proto::etcdserverpb::request_op::Request as Op;
-        match &op.request {
-            Some(Op::RequestPut(put)) if put.lease != 0 => {
-                if write.leases.get(LeaseId(put.lease)).is_some() {
-                    known.push(put.lease);
-                }
-            }
-            Some(Op::RequestTxn(nested)) => {
-                ops.extend(nested.success.iter().chain(&nested.failure))
-            }
-            _ => {}
-        }
-    }
-    known
 }
 
 fn lease_error(error: ferrod_lease::Error) -> Error {
