@@ -16,7 +16,7 @@ mod gates;
 mod help;
 mod log_options;
 mod make;
-mod missing;
+pub(crate) mod missing;
 mod number;
 mod options;
 mod refusal;

@@ -1,6 +1,7 @@
 //! The server: gRPC services, configuration and life cycle around the ferrod crates.
 
 pub mod config;
+pub mod http;
 pub mod ids;
 pub mod logging;
 pub mod version;

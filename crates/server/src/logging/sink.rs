@@ -125,7 +125,15 @@ impl Log {
     pub fn end_process_on_panic(&self) {
         let queue = self.queue.clone();
         std::panic::set_hook(Box::new(move |info| {
-            let message = info.payload_as_str().unwrap_or("panic without a message");
+            let payload = info.payload();
+            let message = match (
+                payload.downcast_ref::<&str>(),
+                payload.downcast_ref::<String>(),
+            ) {
+                (Some(text), _) => text,
+                (_, Some(text)) => text.as_str(),
+                _ => "panic without a message",
+            };
             let place = info.location().map(super::line::short_location);
             tracing::error!(
                 "level" = "panic",
