@@ -6,9 +6,11 @@
 
 pub mod bench;
 pub mod binaries;
+pub mod clients;
 pub mod clock;
 pub mod crash;
 pub mod differential;
 pub mod member;
+pub mod script;
 pub mod usage;
 pub mod wire;

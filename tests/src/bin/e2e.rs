@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use ferrod_tests::{crash, differential};
+use ferrod_tests::{clients, crash, differential, script};
 
 /// Whole processes against real etcd and real clients.
 #[derive(Debug, Parser)]
@@ -19,12 +19,21 @@ enum Suite {
     Differential(differential::Options),
     /// A member killed at random moments loses nothing
     Crash(crash::Options),
+    /// Clients in Go, Python, JavaScript and Rust that others have written
+    Clients(clients::Options),
+    /// The real etcdctl does the same on ferrod as on etcd
+    Etcdctl(script::Options),
+    /// ferroctl does the same on etcd as the real etcdctl
+    Ferroctl(script::Options),
 }
 
 fn main() -> ExitCode {
     let ended = match Cli::parse().suite {
         Suite::Differential(options) => differential::run(&options),
         Suite::Crash(options) => crash::run(&options),
+        Suite::Clients(options) => clients::run(&options),
+        Suite::Etcdctl(options) => script::etcdctl_on_ferrod(&options),
+        Suite::Ferroctl(options) => script::ferroctl_on_etcd(&options),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

@@ -28,7 +28,7 @@ const ENDPOINT: &str = r#""localhost:2379""#;
 /// What it becomes: `cargo xtask e2e` chooses a free port.
 const CHOSEN: &str = r#"env!("ETCD_ENDPOINT")"#;
 
-/// Copies the package to `folder/source` and protoc to `folder/protoc`.
+/// Copies the package to `folder/source` and protoc to `folder/protoc/bin`.
 pub(super) fn install(root: &Path, folder: &Path) -> Result<()> {
     let fetch = folder.join("fetch");
     std::fs::create_dir_all(&fetch)?;
@@ -55,9 +55,8 @@ pub(super) fn install(root: &Path, folder: &Path) -> Result<()> {
     std::fs::write(&manifest, format!("{text}\n[workspace]\n"))?;
 
     let host = format!("protoc-bin-vendored-{}", protoc_platform());
-    let protoc = package(&metadata, &host)?.join("bin/protoc");
-    std::fs::copy(protoc, folder.join("protoc"))?;
-    Ok(())
+    // It looks for the standard files in a folder beside its own.
+    copy(&package(&metadata, &host)?, &folder.join("protoc"))
 }
 
 fn protoc_platform() -> &'static str {

@@ -10,14 +10,12 @@ use crate::shell;
 /// Name and version of the package.
 pub(super) const PACKAGE: &str = "etcd3@1.1.2";
 
-/// Installs the package and puts the test program beside it, where it finds the package.
-pub(super) fn install(root: &Path, folder: &Path) -> Result<()> {
+/// Installs the package.
+pub(super) fn install(folder: &Path) -> Result<()> {
     shell::run(
         Command::new("npm")
             .args(["install", "--silent", "--no-audit", "--no-fund", "--prefix"])
             .arg(folder)
             .arg(PACKAGE),
-    )?;
-    std::fs::copy(root.join("tests/node/client.js"), folder.join("client.js"))?;
-    Ok(())
+    )
 }
