@@ -12,6 +12,7 @@ use ferrod_proto::etcdserverpb::{
 };
 
 use crate::Error;
+use crate::convert::query;
 use crate::rows::Rows;
 
 /// The way through a transaction.
@@ -72,8 +73,12 @@ pub(crate) fn check(rows: &mut dyn Rows, txn: &TxnRequest, path: &Path) -> Resul
     Ok(())
 }
 
+/// Also checks what validation has checked: an entry of the log may come from elsewhere, and a refusal after a write would
+/// leave half of a transaction.
+///
 /// Inside a transaction a negative revision is not "latest": it is below every compacted revision but the first.
 fn check_range(rows: &mut dyn Rows, range: &RangeRequest) -> Result<(), Error> {
+    query(range)?;
     match range.revision {
         0 => Ok(()),
         r if r > rows.revision() => Err(ApiError::FutureRevision.into()),

@@ -97,3 +97,9 @@ fn read_only_transactions() {
 fn restarts() {
     check("restarts.txt");
 }
+
+/// covers: P-12, R-012
+#[test]
+fn entries_that_nobody_validated() {
+    check("unvalidated.txt");
+}
