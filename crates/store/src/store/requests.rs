@@ -108,6 +108,10 @@ impl Store {
     }
 
     fn lease_grant(&mut self, request: &LeaseGrantRequest) -> Result<Applied, Error> {
+        // Chosen by whoever proposed it, because choosing needs a clock. Zero means no lease everywhere else.
+        if request.id == 0 {
+            return Err(ApiError::LeaseNotFound.into());
+        }
         // Raised to the minimum by whoever proposed it: the minimum is a setting, and settings may differ.
         let ttl = Ttl::new(request.ttl, 0).map_err(lease_error)?;
         let id = LeaseId(request.id);
@@ -140,13 +144,18 @@ impl Store {
             .with_effect(Effect::Revoked(id)))
     }
 
-    /// Stores remaining times. Leases that are gone by now are passed over.
+    /// Stores remaining times; zero or less is the full time again. Leases that are gone by now are passed over.
     fn lease_checkpoint(&mut self, request: &LeaseCheckpointRequest) -> Result<Applied, Error> {
+        let remaining: Vec<(LeaseId, Option<Ttl>)> = request
+            .checkpoints
+            .iter()
+            .map(|checkpoint| {
+                let ttl = Ttl::new(checkpoint.remaining_ttl, 0).map_err(lease_error)?;
+                Ok((LeaseId(checkpoint.id), (ttl.seconds() > 0).then_some(ttl)))
+            })
+            .collect::<Result<_, Error>>()?;
         let mut stored = Vec::new();
-        for checkpoint in &request.checkpoints {
-            let id = LeaseId(checkpoint.id);
-            let remaining = Ttl::new(checkpoint.remaining_ttl, 0).map_err(lease_error)?;
-            let remaining = (checkpoint.remaining_ttl > 0).then_some(remaining);
+        for (id, remaining) in remaining {
             let mut leases = self.leases.write();
             let Some(ttl) = leases.get(id).map(|lease| lease.ttl()) else {
                 continue;

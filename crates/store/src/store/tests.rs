@@ -76,6 +76,12 @@ fn compaction() {
     check("compaction.txt");
 }
 
+/// covers: P-L-05, P-L-06, R-046
+#[test]
+fn leases() {
+    check("leases.txt");
+}
+
 #[test]
 fn alarms() {
     check("alarms.txt");
