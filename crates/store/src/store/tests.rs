@@ -1,6 +1,10 @@
 //! The store from outside: scripts with their answers, random runs against a model and against itself, hostile entries.
 
+mod generate;
+mod hostile;
+mod model;
 mod parse;
+mod property;
 mod session;
 mod show;
 
