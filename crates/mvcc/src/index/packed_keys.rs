@@ -1,11 +1,11 @@
 //! Sorted keys in one shared buffer: nothing to copy when only what belongs to them changes, and few cache lines to search.
 //!
 //! ```text
-//! for each key: head, 4 bytes; end, 4 bytes  |  the keys, one after the other
+//! what all keys begin with  |  for each key: head, 4 bytes; end, 4 bytes  |  the keys, one after the other
 //! ```
 //!
-//! All keys begin with a common prefix. A head is what follows it in its key, as a big endian number padded with zeros, so
-//! heads sort as keys do, and a search looks at whole keys only where heads are equal. An end is the place in the second
+//! The common prefix comes first because a search begins with it. A head is what follows it in its key, as a big endian number padded with zeros, so
+//! heads sort as keys do, and a search looks at whole keys only where heads are equal. An end is the place in the last
 //! part at which the key ends. Numbers are little endian.
 
 use std::cmp::Ordering;
@@ -36,7 +36,8 @@ impl PackedKeys {
             bytes += key.len();
         }
         let prefix_len = common(first, last);
-        let mut data = Vec::with_capacity(len * SLOT + bytes);
+        let mut data = Vec::with_capacity(prefix_len + len * SLOT + bytes);
+        data.extend_from_slice(&first[..prefix_len]);
         let mut end = 0;
         for key in keys.clone() {
             end += key.len();
@@ -56,18 +57,17 @@ impl PackedKeys {
 
     /// Bytes of all keys together.
     pub(crate) fn byte_len(&self) -> usize {
-        self.data.len() - self.len() * SLOT
+        self.data.len() - self.base()
     }
 
     pub(crate) fn get(&self, i: usize) -> &[u8] {
-        let base = self.len() * SLOT;
+        let base = self.base();
         &self.data[base + self.start(i)..base + self.end(i)]
     }
 
     /// Where the key is, or where it would be inserted.
     pub(crate) fn search(&self, key: &[u8]) -> Result<usize, usize> {
-        let base = self.len() * SLOT;
-        let prefix = &self.data[base..base + self.prefix_len as usize];
+        let prefix = &self.data[..self.prefix_len as usize];
         let begin = &key[..key.len().min(prefix.len())];
         match begin.cmp(prefix) {
             Ordering::Less => return Err(0),
@@ -99,10 +99,10 @@ impl PackedKeys {
                     .chain(self.iter(i..self.len())),
             );
         }
-        let (slots, bytes) = self.data.split_at(self.len() * SLOT);
+        let (prefix_and_slots, bytes) = self.data.split_at(self.base());
         let start = self.start(i);
         let mut data = Vec::with_capacity(self.data.len() + SLOT + key.len());
-        data.extend_from_slice(&slots[..i * SLOT]);
+        data.extend_from_slice(&prefix_and_slots[..prefix_len + i * SLOT]);
         put_slot(&mut data, head(&key[prefix_len..]), start + key.len());
         for later in i..self.len() {
             put_slot(&mut data, self.head(later), self.end(later) + key.len());
@@ -153,7 +153,13 @@ impl PackedKeys {
         if i == 0 { 0 } else { self.end(i - 1) }
     }
 
+    /// Where the keys begin in `data`.
+    fn base(&self) -> usize {
+        self.prefix_len as usize + self.len() * SLOT
+    }
+
     fn number(&self, at: usize) -> u32 {
+        let at = self.prefix_len as usize + at;
         let bytes = self.data[at..at + 4].try_into().expect("four bytes");
         u32::from_le_bytes(bytes)
     }

@@ -278,6 +278,13 @@ fn measure(name: &str, backend: Arc<dyn Backend>) {
     );
     drop(view);
 
+    let revision = space.revision();
+    space.compact(revision).unwrap();
+    space.publish(0, 0);
+    flusher.flush().unwrap();
+    let (putting, flushing) = put_all(&mut space, &mut flusher, &random[..count / 2]);
+    report("overwrite random keys while compacting", count / 2, putting);
+    report("  flush them, with the deletes", count / 2, flushing);
     compact(&mut space, &mut flusher);
     let view = space.publish(0, 0);
     println!(
