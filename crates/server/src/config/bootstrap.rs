@@ -37,9 +37,6 @@ pub enum BootstrapError {
     /// A URL that is none.
     #[error("error setting up initial cluster: {0}")]
     Url(#[from] UrlError),
-    /// No members at all.
-    #[error("initial cluster unset and no discovery endpoints found")]
-    Unset,
     /// This member is not among them.
     #[error("couldn't find local name {0:?} in the initial cluster configuration")]
     NoLocalName(String),
@@ -91,9 +88,6 @@ impl Config {
             )));
         }
         let by_name = read_members(&self.cluster.initial)?;
-        if by_name.is_empty() && self.cluster.initial.is_empty() {
-            return Err(BootstrapError::Unset);
-        }
         let local_urls = by_name
             .get(&self.name)
             .ok_or_else(|| BootstrapError::NoLocalName(self.name.clone()))?;
@@ -248,7 +242,7 @@ mod tests {
             ),
             (
                 &["--initial-cluster="],
-                "initial cluster unset and no discovery endpoints found",
+                "couldn't find local name \"default\" in the initial cluster configuration",
             ),
             (
                 &["--initial-cluster-state=existing"],

@@ -10,7 +10,7 @@ use super::sources::{Settings, Source};
 /// Why a configuration file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    #[error("open {}: {source}", path.display())]
+    #[error("open {}: {}", path.display(), plain(source))]
     Read {
         path: PathBuf,
         source: std::io::Error,
@@ -26,6 +26,13 @@ pub(crate) enum Error {
     Url { key: String, source: ValueError },
     #[error("unexpected clusterState {0:?}")]
     ClusterState(String),
+}
+
+/// The system's words as Go shows them: in lower case and without a number.
+fn plain(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let words = text.split(" (os error").next().unwrap_or(&text);
+    words.to_lowercase()
 }
 
 /// Reads the text of a file into `settings`. Keys that no flag has are passed over.

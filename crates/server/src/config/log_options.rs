@@ -96,6 +96,8 @@ fn rotation(outputs: &[Output], json: &str) -> Result<Rotation, Error> {
     serde_json::from_str(json).map_err(|error| {
         if error.is_data() {
             Error::RotationType(error.to_string())
+        } else if error.is_eof() {
+            Error::RotationSyntax("unexpected end of JSON input".to_owned())
         } else {
             Error::RotationSyntax(error.to_string())
         }
@@ -149,7 +151,11 @@ mod tests {
             "--log-outputs requires a single file path when --log-rotate-config-json is defined"
         );
         assert_eq!(rotate(&["/a", "/b"], "{}").unwrap_err(), refused);
-        let error = rotate(&["/a"], "{").unwrap_err();
+        assert_eq!(
+            rotate(&["/a"], "{").unwrap_err(),
+            "improperly formatted log rotation config: unexpected end of JSON input"
+        );
+        let error = rotate(&["/a"], "{,").unwrap_err();
         assert!(
             error.starts_with("improperly formatted log rotation config: "),
             "{error}"

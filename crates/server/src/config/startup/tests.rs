@@ -229,9 +229,10 @@ fn a_file_stands_alone() {
 fn a_file_that_cannot_be_used_is_told() {
     let beginning = beginning_of(&surroundings(&["--config-file=/nonexist"], &[]));
     let notes = notes_of(&beginning);
-    assert!(notes[1].starts_with(
-        r#"warn failed to verify flags {"error":"open /nonexist: No such file or directory"#
-    ));
+    assert_eq!(
+        notes[1],
+        r#"warn failed to verify flags {"error":"open /nonexist: no such file or directory"}"#
+    );
     let mut surroundings = surroundings(&["--config-file=x"], &[]);
     surroundings.read_file = |_| Ok("listen-peer-urls: x\n".to_owned());
     let Startup::Answer(answer) = Startup::read(&surroundings) else {
