@@ -2,13 +2,14 @@
 //!
 //! Source: etcd v3 API; the order of the checks is visible to clients, so it is the order here.
 
-use std::collections::BTreeSet;
+mod writes;
 
 use ferrod_proto::ApiError;
 use ferrod_proto::etcdserverpb::{
-    DeleteRangeRequest, PutRequest, RangeRequest, RequestOp, TxnRequest, range_request::SortOrder,
+    DeleteRangeRequest, PutRequest, RangeRequest, TxnRequest, range_request::SortOrder,
     range_request::SortTarget, request_op::Request,
 };
+use writes::{Branches, Writes};
 
 /// How deep transactions may nest. The log's decoder stops at a fixed depth, so what is accepted must stay below it.
 pub const TXN_DEPTH_MAX: usize = 40;
@@ -67,10 +68,15 @@ pub fn delete_range(request: &DeleteRangeRequest) -> Result<(), ApiError> {
 /// [`ApiError::TooManyOps`], [`ApiError::EmptyKey`], [`ApiError::KeyNotFound`] for an operation without content,
 /// [`ApiError::DuplicateKey`], and those of the operations.
 pub fn txn(request: &TxnRequest, ops_max: usize) -> Result<(), ApiError> {
-    txn_at(request, ops_max, TXN_DEPTH_MAX)
+    txn_at(request, ops_max, TXN_DEPTH_MAX)?;
+    Ok(())
 }
 
-fn txn_at(request: &TxnRequest, ops_max: usize, depth_left: usize) -> Result<(), ApiError> {
+fn txn_at(
+    request: &TxnRequest,
+    ops_max: usize,
+    depth_left: usize,
+) -> Result<Branches<'_>, ApiError> {
     let widest = request
         .compare
         .len()
@@ -82,90 +88,21 @@ fn txn_at(request: &TxnRequest, ops_max: usize, depth_left: usize) -> Result<(),
     if request.compare.iter().any(|compare| compare.key.is_empty()) {
         return Err(ApiError::EmptyKey);
     }
+    let mut nested = Vec::new();
     for op in request.success.iter().chain(&request.failure) {
         match &op.request {
             Some(Request::RequestRange(r)) => range(r)?,
             Some(Request::RequestPut(r)) => put(r)?,
             Some(Request::RequestDeleteRange(r)) => delete_range(r)?,
-            Some(Request::RequestTxn(r)) => txn_at(r, ops_left, depth_left - 1)?,
+            Some(Request::RequestTxn(r)) => nested.push(txn_at(r, ops_left, depth_left - 1)?),
             None => return Err(ApiError::KeyNotFound),
         }
     }
-    Writes::of(&request.success)?;
-    Writes::of(&request.failure)?;
-    Ok(())
-}
-
-/// What one branch writes: keys that it puts, and intervals that it deletes, with all that is nested.
-#[derive(Default)]
-struct Writes<'r> {
-    puts: BTreeSet<&'r [u8]>,
-    /// Half-open as sent: an end of one zero byte is not "to the end" here, so it never conflicts. Clients rely on it.
-    deletes: Vec<Interval<'r>>,
-}
-
-enum Interval<'r> {
-    One(&'r [u8]),
-    HalfOpen(&'r [u8], &'r [u8]),
-}
-
-impl Interval<'_> {
-    fn contains(&self, key: &[u8]) -> bool {
-        match self {
-            Interval::One(one) => *one == key,
-            Interval::HalfOpen(low, high) => *low <= key && key < *high,
-        }
-    }
-}
-
-impl<'r> Writes<'r> {
-    /// Collects a branch, refusing a key that would be put twice, or put and deleted.
-    fn of(ops: &'r [RequestOp]) -> Result<Writes<'r>, ApiError> {
-        let mut writes = Writes::default();
-        writes
-            .deletes
-            .extend(ops.iter().filter_map(|op| match &op.request {
-                Some(Request::RequestDeleteRange(r)) if r.range_end.is_empty() => {
-                    Some(Interval::One(&r.key))
-                }
-                Some(Request::RequestDeleteRange(r)) => {
-                    Some(Interval::HalfOpen(&r.key, &r.range_end))
-                }
-                _ => None,
-            }));
-        for op in ops {
-            if let Some(Request::RequestTxn(nested)) = &op.request {
-                writes.add_nested(nested)?;
-            }
-        }
-        for op in ops {
-            if let Some(Request::RequestPut(put)) = &op.request
-                && (writes.is_deleted(&put.key) || !writes.puts.insert(&put.key))
-            {
-                return Err(ApiError::DuplicateKey);
-            }
-        }
-        Ok(writes)
-    }
-
-    /// The two branches of a nested transaction exclude each other, so both may put the same key.
-    fn add_nested(&mut self, nested: &'r TxnRequest) -> Result<(), ApiError> {
-        let success = Writes::of(&nested.success)?;
-        let failure = Writes::of(&nested.failure)?;
-        let fresh = |key: &&[u8]| !self.is_deleted(key) && !self.puts.contains(key);
-        if !success.puts.iter().all(fresh) || !failure.puts.iter().all(fresh) {
-            return Err(ApiError::DuplicateKey);
-        }
-        self.puts.extend(success.puts);
-        self.puts.extend(failure.puts);
-        self.deletes.extend(success.deletes);
-        self.deletes.extend(failure.deletes);
-        Ok(())
-    }
-
-    fn is_deleted(&self, key: &[u8]) -> bool {
-        self.deletes.iter().any(|interval| interval.contains(key))
-    }
+    let mut nested = nested.into_iter();
+    Ok(Branches {
+        success: Writes::of(&request.success, &mut nested)?,
+        failure: Writes::of(&request.failure, &mut nested)?,
+    })
 }
 
 #[cfg(test)]

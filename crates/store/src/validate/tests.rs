@@ -1,5 +1,7 @@
 use super::*;
-use ferrod_proto::etcdserverpb::Compare;
+use ferrod_proto::etcdserverpb::{Compare, RequestOp};
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
 
 fn op(request: Request) -> RequestOp {
     RequestOp {
@@ -176,4 +178,99 @@ fn contents_are_checked_before_duplicates() {
         ..Default::default()
     };
     assert_eq!(put(&with_lease), Err(ApiError::LeaseIsProvided));
+}
+
+/// The rule as it is written down, without a thought for time.
+mod naive {
+    use super::*;
+
+    pub(super) struct Writes {
+        puts: Vec<String>,
+        deletes: Vec<(String, String)>,
+    }
+
+    fn text(bytes: &[u8]) -> String {
+        String::from_utf8(bytes.to_vec()).unwrap()
+    }
+
+    pub(super) fn branch(ops: &[RequestOp]) -> Result<Writes, ApiError> {
+        let mut writes = Writes {
+            puts: vec![],
+            deletes: vec![],
+        };
+        let requests = || ops.iter().filter_map(|op| op.request.as_ref());
+        for request in requests() {
+            if let Request::RequestDeleteRange(r) = request {
+                writes.deletes.push((text(&r.key), text(&r.range_end)));
+            }
+        }
+        for request in requests() {
+            if let Request::RequestTxn(txn) = request {
+                let (success, failure) = (branch(&txn.success)?, branch(&txn.failure)?);
+                let refused = |key: &String| writes.puts.contains(key) || deleted(&writes, key);
+                if success.puts.iter().chain(&failure.puts).any(refused) {
+                    return Err(ApiError::DuplicateKey);
+                }
+                for one in [success, failure] {
+                    writes.puts.extend(one.puts);
+                    writes.deletes.extend(one.deletes);
+                }
+            }
+        }
+        for request in requests() {
+            if let Request::RequestPut(put) = request {
+                let key = text(&put.key);
+                if writes.puts.contains(&key) || deleted(&writes, &key) {
+                    return Err(ApiError::DuplicateKey);
+                }
+                writes.puts.push(key);
+            }
+        }
+        Ok(writes)
+    }
+
+    fn deleted(writes: &Writes, key: &str) -> bool {
+        writes.deletes.iter().any(|(low, high)| {
+            if high.is_empty() {
+                low == key
+            } else {
+                low.as_str() <= key && key < high.as_str()
+            }
+        })
+    }
+}
+
+const KEYS: [&str; 8] = ["a", "b", "bb", "c", "d", "e", "f", "g"];
+const ENDS: [&str; 8] = ["", "\0", "b", "bb", "c", "d", "f", "g"];
+
+fn random_ops(rng: &mut SmallRng, depth: u32) -> Vec<RequestOp> {
+    let len = rng.random_range(0..4);
+    let one = |_| match rng.random_range(0..4) {
+        0 if depth > 0 => nested(random_ops(rng, depth - 1), random_ops(rng, depth - 1)),
+        1 | 2 => delete_op(KEYS[rng.random_range(0..8)], ENDS[rng.random_range(0..8)]),
+        _ => put_op(KEYS[rng.random_range(0..8)]),
+    };
+    (0..len).map(one).collect()
+}
+
+#[test]
+fn duplicates_are_found_as_by_the_naive_rule() {
+    let mut rng = SmallRng::seed_from_u64(5);
+    let mut refused = 0;
+    for round in 0..20_000 {
+        let txn_request = branches(random_ops(&mut rng, 3), random_ops(&mut rng, 3));
+        let expected = naive::branch(&txn_request.success)
+            .and_then(|_| naive::branch(&txn_request.failure))
+            .map(|_| ());
+        assert_eq!(
+            txn(&txn_request, 128),
+            expected,
+            "round {round}: {txn_request:?}"
+        );
+        refused += u32::from(expected.is_err());
+    }
+    assert!(
+        (2_000..18_000).contains(&refused),
+        "{refused} refused tell little"
+    );
 }

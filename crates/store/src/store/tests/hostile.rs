@@ -81,7 +81,7 @@ fn no_validated_request_panics() {
                 mutated(&mut rng, &txn).map(Request::Txn)
             }
         };
-        let Some(request) = request.filter(|r| is_valid(r)) else {
+        let Some(request) = request.filter(is_valid) else {
             continue;
         };
         accepted += 1;
