@@ -48,11 +48,11 @@ pub(crate) fn flags_text() -> String {
                 "data-dir" => "${name}.etcd".to_owned(),
                 _ => flag.field.show(&mut defaults),
             };
-            let quote = if matches!(flag.field, Field::Unsigned(_) | Field::Signed(_)) {
-                ""
-            } else {
-                "'"
-            };
+            let is_number = matches!(
+                flag.field,
+                Field::Unsigned(_) | Field::Unsigned32(_) | Field::Signed(_)
+            );
+            let quote = if is_number { "" } else { "'" };
             writeln!(text, "  --{} {quote}{default}{quote}", flag.name)
                 .expect("a String takes any text");
             for line in flag.help.lines() {
