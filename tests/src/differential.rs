@@ -47,6 +47,20 @@ pub struct Options {
     pub verbose: bool,
 }
 
+impl Options {
+    /// A few seeds of a few thousand operations.
+    pub fn for_ci() -> Self {
+        Self {
+            seed: 1,
+            seeds: 4,
+            ops: 3000,
+            subject: None,
+            reference: None,
+            verbose: false,
+        }
+    }
+}
+
 /// Operations that are shown when one is answered differently.
 const SHOWN: usize = 12;
 

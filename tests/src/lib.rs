@@ -4,6 +4,7 @@
 //! code drives ferrod and the real etcd. The programs `e2e` and `bench` are started by `cargo xtask`; what needs
 //! nothing but ferrod itself is also an ordinary test of this crate.
 
+pub mod bad_input;
 pub mod bench;
 pub mod binaries;
 pub mod clients;

@@ -185,6 +185,22 @@ impl Member {
         Ok(self.child.wait()?)
     }
 
+    /// Waits a while for the process to end by itself.
+    ///
+    /// # Errors
+    /// When it runs on.
+    pub fn end(mut self) -> Result<ExitStatus> {
+        const LIMIT: Duration = Duration::from_secs(30);
+        let deadline = now() + LIMIT;
+        while now() < deadline {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+        bail!("it still runs\n{}", self.setup.log_tail(8))
+    }
+
     /// Whether the process still runs.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))

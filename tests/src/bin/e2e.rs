@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use ferrod_tests::{clients, crash, differential, script};
+use ferrod_tests::{bad_input, clients, crash, differential, script};
 
 /// Whole processes against real etcd and real clients.
 #[derive(Debug, Parser)]
@@ -19,6 +19,10 @@ enum Suite {
     Differential(differential::Options),
     /// A member killed at random moments loses nothing
     Crash(crash::Options),
+    /// Hostile bytes, wrong flags, damaged files, a full disk
+    BadInput(bad_input::Options),
+    /// All of them, as continuous integration wants them
+    All,
     /// Clients in Go, Python, JavaScript and Rust that others have written
     Clients(clients::Options),
     /// The real etcdctl does the same on ferrod as on etcd
@@ -28,14 +32,7 @@ enum Suite {
 }
 
 fn main() -> ExitCode {
-    let ended = match Cli::parse().suite {
-        Suite::Differential(options) => differential::run(&options),
-        Suite::Crash(options) => crash::run(&options),
-        Suite::Clients(options) => clients::run(&options),
-        Suite::Etcdctl(options) => script::etcdctl_on_ferrod(&options),
-        Suite::Ferroctl(options) => script::ferroctl_on_etcd(&options),
-    };
-    match ended {
+    match run(Cli::parse().suite) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Without a backtrace: where the test noticed says nothing about the server.
@@ -43,4 +40,45 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn run(suite: Suite) -> anyhow::Result<()> {
+    match suite {
+        Suite::Differential(options) => differential::run(&options),
+        Suite::Crash(options) => crash::run(&options),
+        Suite::BadInput(options) => bad_input::run(&options),
+        Suite::Clients(options) => clients::run(&options),
+        Suite::Etcdctl(options) => script::etcdctl_on_ferrod(&options),
+        Suite::Ferroctl(options) => script::ferroctl_on_etcd(&options),
+        Suite::All => all(),
+    }
+}
+
+/// Runs every suite, also after one has failed, and counts.
+fn all() -> anyhow::Result<()> {
+    let suites = [
+        (
+            "differential",
+            Suite::Differential(differential::Options::for_ci()),
+        ),
+        ("etcdctl", Suite::Etcdctl(Default::default())),
+        ("ferroctl", Suite::Ferroctl(Default::default())),
+        ("clients", Suite::Clients(Default::default())),
+        ("crash", Suite::Crash(Default::default())),
+        ("bad-input", Suite::BadInput(Default::default())),
+    ];
+    let (mut passed, mut failed) = (0, Vec::new());
+    for (name, suite) in suites {
+        println!("== {name}");
+        match run(suite) {
+            Ok(()) => passed += 1,
+            Err(error) => {
+                println!("{name} FAILED: {error:#}");
+                failed.push(name);
+            }
+        }
+    }
+    println!("{passed} passed, {} failed", failed.len());
+    anyhow::ensure!(failed.is_empty(), "failed suites: {}", failed.join(", "));
+    Ok(())
 }

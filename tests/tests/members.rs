@@ -1,0 +1,42 @@
+//! Whole members as processes, with nothing but ferrod itself; `cargo xtask e2e` does the same at length and beside etcd.
+
+use ferrod_tests::{bad_input, crash};
+
+const FERROD: &str = env!("CARGO_BIN_EXE_ferrod-under-test");
+
+/// covers: P-01, P-KV-01, P-KV-03, P-KV-04
+#[test]
+fn a_killed_member_loses_nothing() {
+    let options = crash::Options {
+        rounds: 12,
+        subject: Some(FERROD.into()),
+        ..Default::default()
+    };
+    crash::run(&options).unwrap();
+}
+
+/// covers: P-01, P-KV-01, P-KV-03, P-KV-04
+#[test]
+#[ignore = "an hour: thousands of kills"]
+fn a_member_killed_thousands_of_times_loses_nothing() {
+    for seed in 2..12 {
+        let subject = Some(FERROD.into());
+        let options = crash::Options {
+            rounds: 500,
+            seed,
+            subject,
+            ..Default::default()
+        };
+        crash::run(&options).unwrap();
+    }
+}
+
+/// covers: P-A-09
+#[test]
+fn bad_input_is_refused_with_a_reason() {
+    let options = bad_input::Options {
+        subject: Some(FERROD.into()),
+        ..Default::default()
+    };
+    bad_input::run(&options).unwrap();
+}
