@@ -57,8 +57,9 @@
 //!
 //! # Marker
 //!
-//! Written into the two slots by turns, after the sync of a batch has returned and before anyone is
-//! told; durable by the next sync.
+//! Written into the two slots by turns, after a sync has returned: when the log falls idle, and every
+//! few syncs while it is busy; durable by the next sync. Until then the header of the next batch is what
+//! proves a batch: it says up to where the log was synced.
 //!
 //! ```text
 //!  0  4  "FMk1"

@@ -51,6 +51,7 @@ impl Wal {
             chain: header.prev,
             synced: 0,
             marker_pending: false,
+            unmarked: 0,
         };
         let mut wal = Self::assemble(dir, options, identity, current, tail, workshop);
         preamble(&mut wal.preamble);
@@ -85,6 +86,7 @@ impl Wal {
             chain: scan.end.chain,
             synced: scan.end.batch,
             marker_pending: false,
+            unmarked: 0,
         };
         let mut wal = Self::assemble(dir, options, scan.identity, current, tail, workshop);
         wal.segments = scan.used.into();

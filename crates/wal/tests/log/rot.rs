@@ -291,13 +291,13 @@ fn a_torn_marker_leaves_the_one_before() {
         let before = disk.contents(&path_of(1));
         caller.append(1, 10).unwrap();
         caller.sync().unwrap();
+        caller.wal.sync_idle().unwrap();
         let after = disk.contents(&path_of(1));
         let changed = |page: &usize| before[*page..page + 32] != after[*page..page + 32];
         slots.extend([PAGE, 2 * PAGE].into_iter().filter(changed));
     }
     // Creating the log took the first turn.
     assert_eq!(slots, [2 * PAGE, PAGE, 2 * PAGE, PAGE]);
-    caller.wal.sync_idle().unwrap();
     let path = path_of(1);
     disk.flip_bit(&path, PAGE as u64 + 20, 0);
     assert_eq!(read(&*disk).unwrap(), 0..4);
@@ -352,6 +352,7 @@ fn history(fillers: [u8; 2]) -> (Arc<SimDisk>, usize) {
         batch.push(ENTRY, &[byte; 100]);
         wal.append(&mut batch, |_| {}).unwrap();
         wal.sync().unwrap();
+        wal.sync_idle().unwrap();
     }
     (disk, start)
 }
