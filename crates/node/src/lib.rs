@@ -84,6 +84,7 @@ mod machine;
 mod message;
 mod node;
 mod proposal;
+mod queue;
 mod record;
 mod recovered;
 mod status;

@@ -29,6 +29,12 @@ pub trait StateMachine: Send + 'static {
     /// As [`StateMachine::apply`].
     fn apply_change(&mut self, change: AppliedChange) -> Result<(), BoxError>;
 
+    /// Goes on with work that can wait, in a small step: called again and again while there is nothing to apply, as long
+    /// as it returns that there is more, and now and then after that.
+    fn idle(&mut self) -> bool {
+        false
+    }
+
     /// Hears of leadership, in order with the entries: a new leader's own entries come after this.
     fn role_changed(&mut self, state: SoftState);
 }

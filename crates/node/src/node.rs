@@ -2,13 +2,13 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use bytes::Bytes;
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use ferrod_env::Clock;
+use std::sync::mpsc;
 
 use crate::engine::{Applier, Crew, Engine, Event, Next, Writer};
+use crate::queue::{Receiver, Sender, queue};
 use crate::status::Board;
 use crate::{
     Config, Core, DropReason, DurableLog, Error, LogIndex, MemberId, Observer, Pace, PeerMessage,
@@ -42,7 +42,7 @@ pub struct Node<S> {
     handle: NodeHandle,
     applier: Arc<Mutex<Applier<S>>>,
     threads: Vec<JoinHandle<()>>,
-    outcome: Receiver<Result<(), Error>>,
+    outcome: mpsc::Receiver<Result<(), Error>>,
 }
 
 /// Access to a running member from any thread. Cheap to clone.
@@ -76,8 +76,8 @@ impl<S: StateMachine> Node<S> {
         board.set_log(core.committed(), core.last_index());
         board.set_soft(core.soft_state());
 
-        let (events, inbox) = crossbeam_channel::unbounded();
-        let (report, outcome) = crossbeam_channel::bounded(1);
+        let (events, inbox) = queue();
+        let (report, outcome) = mpsc::sync_channel(1);
         let writer = Writer::new(log, clock.clone(), observer.clone(), board.clone());
         let applier = Arc::new(Mutex::new(Applier::new(machine, board.clone())));
         let (crew, mut write_loop, mut apply_loop) =
@@ -169,7 +169,7 @@ impl NodeHandle {
             return callback(Ok(self.board.committed()));
         }
         if let Err(error) = self.events.send(Event::Read(callback))
-            && let Event::Read(callback) = error.into_inner()
+            && let Event::Read(callback) = error.0
         {
             callback(Err(crate::ReadFailure::Stopped));
         }
@@ -237,6 +237,9 @@ fn spawn(
         .map_err(|source| Error::Thread { name, source })
 }
 
+/// Events taken in at once: beyond, the next step takes them.
+const EVENTS_MAX: usize = 64 << 10;
+
 /// The node thread.
 fn run<S: StateMachine, T: Transport>(
     mut engine: Engine<S, T>,
@@ -248,24 +251,17 @@ fn run<S: StateMachine, T: Transport>(
     let result = loop {
         match engine.step(clock.now(), &mut events, &more) {
             Ok(Next::Again) => {}
-            Ok(Next::Wait(deadline)) => {
-                wait(inbox, deadline.saturating_sub(clock.now()), &mut events)
-            }
+            Ok(Next::Wait(deadline)) => inbox.wait(deadline.saturating_sub(clock.now())),
             Ok(Next::Stopped) => break Ok(()),
             Err(error) => break Err(error),
         }
-        events.extend(inbox.try_iter());
+        events.extend(std::iter::from_fn(|| inbox.try_recv()).take(EVENTS_MAX));
+        if events.is_empty() && inbox.is_abandoned() && inbox.is_empty() {
+            events.push(Event::Stop);
+        }
     };
     engine.close();
     result
-}
-
-fn wait(inbox: &Receiver<Event>, timeout: Duration, events: &mut Vec<Event>) {
-    match inbox.recv_timeout(timeout) {
-        Ok(event) => events.push(event),
-        Err(RecvTimeoutError::Timeout) => {}
-        Err(RecvTimeoutError::Disconnected) => events.push(Event::Stop),
-    }
 }
 
 #[cfg(test)]

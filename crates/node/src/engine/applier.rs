@@ -25,6 +25,11 @@ impl<S: StateMachine> Applier<S> {
         Applier { machine, board }
     }
 
+    /// A small step of what can wait; returns whether there is more.
+    pub(crate) fn idle(&mut self) -> bool {
+        self.machine.idle()
+    }
+
     /// Does one job; returns what the core wants to know of it.
     pub(crate) fn run(&mut self, job: ApplyJob) -> Result<Option<Input>, Error> {
         match job {

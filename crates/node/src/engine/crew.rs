@@ -2,16 +2,16 @@
 //!
 //! Each hop to another thread is a wake-up. A member that is alone gains nothing from writing on
 //! another thread, for it can do nothing until the write is durable; a member with peers must go on
-//! listening meanwhile. The two owners sit behind locks that nobody waits for: the calling thread
-//! takes one only while no job is out.
+//! listening meanwhile. The two owners sit behind locks that nobody waits for long: the calling thread
+//! takes one only while no job is out, and then only a small step of idle work may be under way.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use crossbeam_channel::{Receiver, Sender};
+use std::time::Duration;
 
 use super::applier::{Applier, ApplyJob};
 use super::writer::{WriteJob, Writer};
 use crate::engine::Event;
+use crate::queue::{Receiver, Sender, queue};
 use crate::{Batch, Error, Input, StateMachine};
 
 /// Hands out jobs.
@@ -38,7 +38,12 @@ pub(crate) struct ApplyLoop<S> {
     applier: Arc<Mutex<Applier<S>>>,
     jobs: Receiver<ApplyJob>,
     events: Sender<Event>,
+    /// The machine has more to do that can wait.
+    has_more: bool,
 }
+
+/// How often a machine without jobs is asked whether there is something to do.
+const IDLE_PERIOD: Duration = Duration::from_millis(100);
 
 impl<S: StateMachine> Crew<S> {
     /// Both ends. What the loops find out comes back as events.
@@ -49,8 +54,8 @@ impl<S: StateMachine> Crew<S> {
         bytes_max: u64,
     ) -> (Crew<S>, WriteLoop, ApplyLoop<S>) {
         let writer = Arc::new(Mutex::new(writer));
-        let (writes, write_jobs) = crossbeam_channel::unbounded();
-        let (applies, apply_jobs) = crossbeam_channel::unbounded();
+        let (writes, write_jobs) = queue();
+        let (applies, apply_jobs) = queue();
         let write_loop = WriteLoop {
             writer: writer.clone(),
             jobs: write_jobs,
@@ -62,6 +67,7 @@ impl<S: StateMachine> Crew<S> {
             applier: applier.clone(),
             jobs: apply_jobs,
             events: events.clone(),
+            has_more: false,
         };
         let crew = Crew {
             writer,
@@ -111,7 +117,7 @@ impl WriteLoop {
     /// Waits for work and does it: everything that queued up, as one write. `false` when the member
     /// has stopped.
     pub(crate) fn step(&mut self) -> bool {
-        let next = self.next.take().or_else(|| self.jobs.recv().ok());
+        let next = self.next.take().or_else(|| self.jobs.recv());
         let Some(mut job) = next else { return false };
         let mut jobs = 1;
         if let WriteJob::Batches(batches) = &mut job {
@@ -128,16 +134,16 @@ impl WriteLoop {
         let mut jobs = 0;
         while bytes < self.bytes_max {
             match self.jobs.try_recv() {
-                Ok(WriteJob::Batches(more)) => {
+                Some(WriteJob::Batches(more)) => {
                     bytes += more.iter().map(payload_bytes).sum::<u64>();
                     batches.extend(more);
                     jobs += 1;
                 }
-                Ok(other) => {
+                Some(other) => {
                     self.next = Some(other);
                     break;
                 }
-                Err(_) => break,
+                None => break,
             }
         }
         jobs
@@ -145,10 +151,19 @@ impl WriteLoop {
 }
 
 impl<S: StateMachine> ApplyLoop<S> {
-    /// Waits for a job and does it. `false` when the member has stopped.
+    /// Does a job; without one, a step of what can wait, or waits for a while. `false` when the member has stopped.
     pub(crate) fn step(&mut self) -> bool {
-        let Ok(job) = self.jobs.recv() else {
-            return false;
+        let Some(job) = self.jobs.try_recv() else {
+            if self.jobs.is_abandoned() {
+                return !self.jobs.is_empty();
+            }
+            if !self.has_more {
+                self.jobs.wait(IDLE_PERIOD);
+            }
+            if self.jobs.is_empty() {
+                self.has_more = lock(&self.applier).idle();
+            }
+            return true;
         };
         let result = lock(&self.applier).run(job);
         let go_on = result.is_ok();

@@ -1,5 +1,7 @@
 //! Three members on real threads, with channels for a network.
 
+use std::time::Duration;
+
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
