@@ -10,7 +10,7 @@ mod engine;
 mod grpc;
 mod mailbox;
 mod member;
-mod pages;
+mod probe;
 mod serve;
 mod watch_events;
 mod watching;

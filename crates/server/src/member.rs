@@ -84,7 +84,7 @@ async fn live(config: &Config) -> Result<Signal, Error> {
     }
     let engine = opened.engine.clone();
     let version = tokio::spawn(async move { announce::set_cluster_version(&engine).await });
-    let mut accepting = listeners.accept(config, &runtimes, &stopping);
+    let mut accepting = listeners.accept(config, &opened.engine, &runtimes, &stopping);
     let mut signals = Signals::new()?;
     tracing::info!("ready to serve client requests");
     supervisor::ready();

@@ -4,6 +4,6 @@ mod connection;
 mod listener;
 mod runtimes;
 
-pub(crate) use connection::Serving;
+pub(crate) use connection::{Kind, Serving};
 pub(crate) use listener::{BoundListener, SocketOptions, bind};
 pub(crate) use runtimes::Runtimes;

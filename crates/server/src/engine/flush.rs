@@ -40,8 +40,7 @@ impl FlushLoop {
         let wake = self.flusher.wait(FLUSH_INTERVAL);
         let began = self.clock.now();
         let progress = match wake {
-            Wake::DeletesDue => self.flusher.delete_step(),
-            Wake::FlushDue | Wake::Timeout => self.flusher.flush(),
+            Wake::DeletesDue | Wake::FlushDue | Wake::Timeout => self.flusher.flush(),
             Wake::Closed => match self.flusher.flush() {
                 Ok(_) => return None,
                 Err(error) => Err(error),

@@ -71,6 +71,10 @@ impl StateMachine for Machine {
         Ok(())
     }
 
+    fn idle(&mut self) -> bool {
+        self.store.keyspace().maintain()
+    }
+
     fn role_changed(&mut self, state: SoftState) {
         self.meters
             .server
@@ -86,6 +90,9 @@ impl StateMachine for Machine {
         self.lessor.role_changed(&state);
     }
 }
+
+/// One step of a compaction drops about twice as many records from the index.
+const CHANGES_PER_TRIM: usize = 64;
 
 /// What a batch has done and nobody has heard of.
 #[derive(Default)]
@@ -113,11 +120,21 @@ impl Machine {
         let compacted = self.store.keyspace().compacted();
         self.store.publish(index, term);
         self.meters.server.proposals_applied_total.set(index as i64);
+        let batch_changes = batch.changes.iter().map(|changes| changes.list.len()).sum();
         self.send_events(&batch.changes, compacted);
         for (slot, deliveries) in self.sort(batch.answers) {
             self.mailboxes[slot].leave(|letters| letters.deliveries.extend(deliveries));
         }
-        self.store.keyspace().maintain();
+        self.trim(batch_changes);
+    }
+
+    /// Lets a compaction go on, faster than the batch has made work for a later one.
+    fn trim(&mut self, changes: usize) {
+        for _ in 0..=changes / CHANGES_PER_TRIM {
+            if !self.store.keyspace().maintain() {
+                return;
+            }
+        }
     }
 
     /// Sends events to the runtimes where somebody watches, before any of them answers: nobody who has an answer in

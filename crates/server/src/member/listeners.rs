@@ -1,6 +1,7 @@
 //! All places where a member listens.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -8,14 +9,18 @@ use tokio::task::JoinSet;
 
 use super::Error;
 use crate::config::{Config, MemberUrl};
-use crate::pages::Pages;
-use crate::serve::{BoundListener, Runtimes, Serving, SocketOptions, bind};
+use crate::engine::Engine;
+use crate::http::{Access, Pages};
+use crate::probe::MemberProbe;
+use crate::serve::{BoundListener, Kind, Runtimes, Serving, SocketOptions, bind};
 
 /// Bound sockets; nothing is accepted yet.
 pub(super) struct Listeners {
     client: Vec<BoundListener>,
-    /// For pages alone.
-    pages: Vec<BoundListener>,
+    /// For the pages of clients alone.
+    client_pages: Vec<BoundListener>,
+    /// For metrics and health alone.
+    metrics: Vec<BoundListener>,
     /// Held, so that nobody else takes the address of this member's peers.
     _peer: Vec<BoundListener>,
 }
@@ -38,11 +43,12 @@ impl Listeners {
         };
         let peer = bind_all(&config.listen.peer_urls)?;
         let client = bind_all(&config.listen.client_urls)?;
-        let mut pages = bind_all(&config.listen.client_http_urls)?;
-        pages.extend(bind_all(&config.listen.metrics_urls)?);
+        let client_pages = bind_all(&config.listen.client_http_urls)?;
+        let metrics = bind_all(&config.listen.metrics_urls)?;
         Ok(Listeners {
             client,
-            pages,
+            client_pages,
+            metrics,
             _peer: peer,
         })
     }
@@ -51,26 +57,51 @@ impl Listeners {
     pub(super) fn accept(
         self,
         config: &Config,
+        engine: &Arc<Engine>,
         runtimes: &Arc<Runtimes>,
         stopping: &watch::Receiver<bool>,
     ) -> JoinSet<io::Result<()>> {
         let grace = config.request_timeout();
-        let serving = |grpc| Arc::new(Serving::new(&config.limits, Pages, grpc, grace));
+        let probe = MemberProbe::new(engine.clone());
+        let access = Access::new(&config.web);
+        let pages = Pages::new(probe, engine.meters.clone(), access, config.web.gateway);
+        let pages = Arc::new(pages);
         let mut accepting = JoinSet::new();
-        for (listeners, serving) in [(self.client, serving(true)), (self.pages, serving(false))] {
+        let kinds = [
+            (Kind::Clients, self.client),
+            (Kind::ClientPages, self.client_pages),
+            (Kind::Metrics, self.metrics),
+        ];
+        for (kind, listeners) in kinds {
+            let serving = Serving::new(&config.limits, pages.clone(), kind, grace);
+            let serving = Arc::new(serving);
             for listener in listeners {
-                tracing::info!(
-                    traffic = "grpc+http",
-                    address = %listener.address,
-                    "serving client traffic insecurely; this is strongly discouraged!"
+                say_serving(
+                    kind,
+                    listener.address,
+                    !config.listen.client_http_urls.is_empty(),
                 );
-                accepting.spawn(listener.accept_all(
-                    serving.clone(),
-                    runtimes.clone(),
-                    stopping.clone(),
-                ));
+                let task = listener.accept_all(serving.clone(), runtimes.clone(), stopping.clone());
+                accepting.spawn(task);
             }
         }
         accepting
     }
+}
+
+fn say_serving(kind: Kind, address: SocketAddr, apart: bool) {
+    let traffic = match kind {
+        Kind::Clients if apart => "grpc",
+        Kind::Clients => "grpc+http",
+        Kind::ClientPages => "http",
+        Kind::Metrics => {
+            tracing::info!(%address, "serving metrics");
+            return;
+        }
+    };
+    tracing::info!(
+        traffic,
+        %address,
+        "serving client traffic insecurely; this is strongly discouraged!"
+    );
 }

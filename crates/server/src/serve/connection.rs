@@ -14,6 +14,8 @@ use tokio::sync::watch;
 
 use crate::grpc::dispatch;
 use crate::grpc::reply::{self, ReplyBody};
+use crate::http::{Pages, Place};
+use crate::probe::MemberProbe;
 use crate::worker::Worker;
 
 /// Go clients send up to this many bytes of headers without asking; hyper's default is less.
@@ -25,12 +27,22 @@ const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
 const SEND_BUFFER_BYTES: usize = 1 << 20;
 const HTTP1_HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// What a listener is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Calls and pages.
+    Clients,
+    /// The pages for clients, without calls.
+    ClientPages,
+    /// Metrics and health, for whoever watches over the member.
+    Metrics,
+}
+
 /// How connections of one kind of listener are served.
 pub(crate) struct Serving {
     http: auto::Builder<TokioExecutor>,
-    pages: crate::pages::Pages,
-    /// Whether gRPC is served; listeners for metrics and pages alone have none.
-    grpc: bool,
+    pages: Arc<Pages<MemberProbe>>,
+    kind: Kind,
     /// How long a stop waits for calls that are running.
     grace: Duration,
 }
@@ -39,8 +51,8 @@ impl Serving {
     /// For one kind of listener.
     pub(crate) fn new(
         limits: &crate::config::Limits,
-        pages: crate::pages::Pages,
-        grpc: bool,
+        pages: Arc<Pages<MemberProbe>>,
+        kind: Kind,
         grace: Duration,
     ) -> Serving {
         let mut http = auto::Builder::new(TokioExecutor::new());
@@ -59,7 +71,7 @@ impl Serving {
         Serving {
             http,
             pages,
-            grpc,
+            kind,
             grace,
         }
     }
@@ -93,9 +105,13 @@ impl Serving {
 
     async fn answer(&self, worker: Arc<Worker>, request: Request<Incoming>) -> Response<ReplyBody> {
         if !is_grpc(&request) {
-            return reply::page(self.pages.answer(request).await);
+            let place = match self.kind {
+                Kind::Clients | Kind::ClientPages => Place::Clients,
+                Kind::Metrics => Place::Metrics,
+            };
+            return reply::page(self.pages.answer(place, &request).await);
         }
-        if self.grpc {
+        if self.kind == Kind::Clients {
             dispatch::answer(worker, request).await
         } else {
             reply::http_status(StatusCode::NOT_FOUND)
