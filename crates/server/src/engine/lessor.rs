@@ -43,7 +43,7 @@ enum Standing {
     Elected(Term),
     Leading {
         term: Term,
-        deadlines: Deadlines,
+        deadlines: Box<Deadlines>,
         load: Load,
     },
 }
@@ -81,6 +81,7 @@ impl Lessor {
         if matches!(*standing, Standing::Elected(term) if term == began) {
             let count = self.leases.read().len();
             let deadlines = Deadlines::promote(count, now, self.extension, Pace::default());
+            let deadlines = Box::new(deadlines);
             *standing = Standing::Leading {
                 term: began,
                 deadlines,
