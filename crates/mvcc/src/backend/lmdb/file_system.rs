@@ -32,6 +32,23 @@ pub(super) fn check_is_local(directory: &Path) -> Result<(), Error> {
     }
 }
 
+/// What a failed write says when its file system has no room: LMDB answers a write that was cut short with a plain
+/// input/output error.
+pub(super) fn name_full_disk(directory: &Path, error: heed::Error) -> BoxError {
+    let is_full = rustix::fs::statvfs(directory)
+        .is_ok_and(|room| room.f_bavail.saturating_mul(room.f_frsize) < FULL_BELOW_BYTES);
+    if is_full {
+        format!("no space left on device ({error})").into()
+    } else {
+        error.into()
+    }
+}
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A write that found less room than this was cut short for want of it.
+const FULL_BELOW_BYTES: u64 = 1 << 20;
+
 /// All numbers have 32 bits, in a field whose width and sign depend on the machine.
 fn remote_name(number: u32) -> Option<&'static str> {
     REMOTE

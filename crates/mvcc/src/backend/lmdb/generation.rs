@@ -13,6 +13,7 @@ use heed::{Database, Env, EnvFlags, EnvOpenOptions, PutFlags, RoTxn, RwTxn, With
 use super::super::{Bucket, Op, Sizes, check_key};
 use super::cleaner::Cleaner;
 use super::directory::at;
+use super::file_system::name_full_disk;
 use super::{LmdbOptions, row};
 use crate::Error;
 
@@ -174,7 +175,8 @@ impl Generation {
     /// Makes the transaction's changes durable, and tells what the file then occupies.
     pub(super) fn commit(&self, txn: RwTxn<'_>) -> Result<Sizes, Error> {
         let used_bytes = self.used_bytes(&txn)?;
-        txn.commit().map_err(at("commit batch", &self.path))?;
+        let refused = |error| at("commit batch", &self.path)(name_full_disk(&self.path, error));
+        txn.commit().map_err(refused)?;
         Ok(Sizes {
             used_bytes,
             ..self.sizes_without_used()
