@@ -22,7 +22,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("client", &["proto", "tls"]),
     (
         "ctl",
-        &["client", "snapshot", "node", "wal", "mvcc", "bolt", "proto"],
+        &[
+            "client", "snapshot", "node", "wal", "mvcc", "bolt", "proto",
+            // `debug wal-dump` hands the real disk to the reader of the log.
+            "env",
+        ],
     ),
     ("gateway", &["proto"]),
     (
