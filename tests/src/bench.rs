@@ -84,9 +84,15 @@ pub fn run(options: &Options) -> Result<()> {
         scale: options.scale,
     };
     let mut report = Report::new(subject.as_deref(), peer.as_deref(), size)?;
+    let mut failed = Vec::new();
     for group in chosen.chunk_by(|a, b| a.shares_with(b)) {
-        let ours = measure_group(subject.as_deref(), &dir.join("subject"), group, size)?;
-        let theirs = measure_group(peer.as_deref(), &dir.join("peer"), group, size)?;
+        let mut measure = |binary: Option<&Path>, folder: &str| {
+            let (measured, fault) = measure_group(binary, &dir.join(folder), group, size);
+            failed.extend(fault.map(|fault| format!("{folder}: {fault:#}")));
+            measured
+        };
+        let ours = measure(subject.as_deref(), "subject");
+        let theirs = measure(peer.as_deref(), "peer");
         for (at, scenario) in group.iter().enumerate() {
             report.add(scenario, ours.get(at), theirs.get(at));
         }
@@ -98,6 +104,11 @@ pub fn run(options: &Options) -> Result<()> {
     if let Some(path) = &options.write {
         std::fs::write(path, report.page()).with_context(|| path.display().to_string())?;
     }
+    ensure!(
+        failed.is_empty(),
+        "some work could not be measured\n{}",
+        failed.join("\n")
+    );
     Ok(())
 }
 
@@ -118,32 +129,53 @@ fn binary(
     }
 }
 
-/// Runs scenarios that share a server; empty without one.
+/// Runs scenarios that share a server, up to the first that fails; nothing without a server.
 fn measure_group(
     binary: Option<&Path>,
     folder: &Path,
     group: &[&Scenario],
     size: Size,
-) -> Result<Vec<Vec<Measure>>> {
+) -> (Vec<Vec<Measure>>, Option<anyhow::Error>) {
+    let mut all = Vec::new();
     let Some(binary) = binary else {
-        return Ok(Vec::new());
+        return (all, None);
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build()?;
-    LocalSet::new().block_on(&runtime, async {
-        let mut stand = Stand::start(binary, folder, size)?;
-        if group[0].keys > 0 {
-            stand
-                .fill(size.keys(group[0].keys), group[0].value_len)
-                .await?;
+        .build();
+    let ended = match runtime {
+        Ok(runtime) => {
+            let run = measure_all(binary, folder, group, size, &mut all);
+            LocalSet::new().block_on(&runtime, run)
         }
-        let mut all = Vec::new();
-        for scenario in group {
-            eprintln!("{} on {}", scenario.name, binary.display());
-            let measured = scenario.run(&mut stand).await;
-            all.push(measured.with_context(|| format!("{} failed", scenario.name))?);
-        }
-        Ok(all)
-    })
+        Err(error) => Err(error.into()),
+    };
+    (all, ended.err())
+}
+
+async fn measure_all(
+    binary: &Path,
+    folder: &Path,
+    group: &[&Scenario],
+    size: Size,
+    all: &mut Vec<Vec<Measure>>,
+) -> Result<()> {
+    let mut stand = Stand::start(binary, folder, size)?;
+    if group[0].keys > 0 {
+        stand
+            .fill(size.keys(group[0].keys), group[0].value_len)
+            .await?;
+    }
+    for scenario in group {
+        eprintln!("{} on {}", scenario.name, binary.display());
+        let measured = scenario.run(&mut stand).await.with_context(|| {
+            format!(
+                "{} failed; the server said\n{}",
+                scenario.name,
+                stand.setup().log_tail(5)
+            )
+        })?;
+        all.push(measured);
+    }
+    Ok(())
 }

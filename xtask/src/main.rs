@@ -12,6 +12,7 @@ mod shell;
 mod tidy;
 
 use std::path::Path;
+use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -64,11 +65,21 @@ enum Command {
     },
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .expect("xtask lies in the workspace");
-    match Cli::parse().command {
+    match command {
         Command::Ci => ci::run(root),
         Command::Check => check::run(root),
         Command::Codegen { check } => codegen::run(root, check),

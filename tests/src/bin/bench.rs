@@ -1,5 +1,7 @@
 //! The benchmark as a program; `cargo xtask bench` builds and runs it.
 
+use std::process::ExitCode;
+
 use clap::Parser;
 use ferrod_tests::bench;
 
@@ -11,6 +13,12 @@ struct Command {
     options: bench::Options,
 }
 
-fn main() -> anyhow::Result<()> {
-    bench::run(&Command::parse().options)
+fn main() -> ExitCode {
+    match bench::run(&Command::parse().options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -14,8 +14,9 @@ use crate::wire::Wire;
 
 pub(super) async fn footprint(stand: &mut Stand) -> Result<Vec<Measure>> {
     let filled = anonymous_memory(stand.pid())?;
-    let file = stand.file_size()?;
     stand.stop()?;
+    // After the stop, when everything has reached its file.
+    let file = stand.file_size()?;
     let started = now();
     stand.start_again()?;
     let endpoint = stand.setup().endpoint();
