@@ -247,6 +247,8 @@ struct Told {
     v2_deprecation: String,
     /// Flags that tune etcd's storage engine and were given.
     without_effect: Vec<&'static str>,
+    /// Flags that were given and do nothing in this version.
+    not_yet: Vec<&'static str>,
     /// Flags that etcd warns of when they are given.
     deprecated: Vec<&'static str>,
 }

@@ -8,6 +8,7 @@ mod quota;
 mod waiters;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -26,7 +27,7 @@ use tonic::Status;
 
 pub(crate) use flush::FlushLoop;
 pub(crate) use lessor::{KeepAlive, Lessor};
-pub(crate) use machine::Machine;
+pub(crate) use machine::{Machine, Quota};
 pub(crate) use observer::NodeObserver;
 pub(crate) use waiters::{Outcome, Waiters};
 
@@ -70,6 +71,8 @@ pub(crate) struct Engine {
     pub(crate) member: MemberId,
     pub(crate) limits: Limits,
     pub(crate) election_timeout: Duration,
+    /// A call that takes longer is worth a line in the log.
+    pub(crate) slow_call: Duration,
     /// Period of signs of life on watch streams without events.
     pub(crate) watch_progress: Duration,
     pub(crate) clock: Arc<dyn Clock>,
@@ -81,6 +84,8 @@ pub(crate) struct Engine {
     pub(crate) lessor: Arc<Lessor>,
     pub(crate) waiters: Arc<Waiters>,
     pub(crate) ids: Arc<RequestIds>,
+    /// Something was stored beyond the quota, and the alarm for it is still to be raised.
+    pub(crate) quota_exceeded: Arc<AtomicBool>,
     /// Rings when a compaction is through.
     pub(crate) compacted: Arc<Notify>,
     pub(crate) meters: Arc<ferrod_metrics::Metrics>,

@@ -33,6 +33,8 @@ pub struct Applied {
     pub changes: Option<Changes>,
     /// What the leader's clock must hear of.
     pub effect: Option<Effect>,
+    /// Bytes that the request counts for against the quota; zero if it stores nothing.
+    pub cost: u64,
 }
 
 /// A change that concerns more than the key space.
@@ -54,6 +56,7 @@ impl Applied {
             answer: Ok(answer),
             changes: None,
             effect: None,
+            cost: 0,
         }
     }
 
@@ -62,6 +65,7 @@ impl Applied {
             answer: Err(error),
             changes: None,
             effect: None,
+            cost: 0,
         }
     }
 

@@ -111,9 +111,11 @@ impl Store {
         if let Some(error) = self.forbidden(&request) {
             return Ok(Applied::refused(error));
         }
+        let cost = cost(&request);
         match self.carry_out(request) {
             Err(Error::Refused(error)) => Ok(Applied::refused(error)),
-            result => result,
+            Ok(applied) => Ok(Applied { cost, ..applied }),
+            Err(error) => Err(error),
         }
     }
 

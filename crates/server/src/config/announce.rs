@@ -51,6 +51,10 @@ impl Config {
             let note = Note::new(Level::Warn, "deprecated flag is set; it has no effect");
             notes.push(note.field("flag", flag));
         }
+        for flag in &self.told.not_yet {
+            let note = Note::new(Level::Warn, "flag has no effect in this version of ferrod");
+            notes.push(note.field("flag", flag));
+        }
         for flag in &self.told.without_effect {
             let note = Note::new(
                 Level::Debug,

@@ -17,6 +17,20 @@ const WITHOUT_EFFECT: &[&str] = &[
     "backend-bbolt-freelist-type",
     "backend-batch-interval",
     "backend-batch-limit",
+    "compaction-batch-limit",
+    "compaction-sleep-interval",
+    "max-wals",
+    "snapshot-count",
+];
+/// Flags whose work a later version does: nothing that a cluster of one member shows, or that the gRPC stack cannot do.
+const NOT_YET: &[&str] = &[
+    "downgrade-check-time",
+    "grpc-keepalive-min-time",
+    "max-learners",
+    "raft-read-timeout",
+    "raft-write-timeout",
+    "snapshot-catchup-entries",
+    "strict-reconfig-check",
 ];
 /// Flags that etcd warns of.
 const DEPRECATED: &[&str] = &["max-snapshots", "v2-deprecation"];
@@ -45,6 +59,7 @@ pub(crate) fn config(settings: Settings, parts: Parts) -> Config {
         max_wals: settings.options.max_wals,
         v2_deprecation: settings.options.v2_deprecation.clone(),
         without_effect: given(WITHOUT_EFFECT),
+        not_yet: given(NOT_YET),
         deprecated: given(DEPRECATED),
     };
     let options = settings.options;

@@ -4,9 +4,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use ferrod_env::Clock;
 use ferrod_mvcc::Changes;
+use ferrod_mvcc::backend::Backend;
 use ferrod_node::{
     AppliedChange, BoxError, CommittedChange, ConfChange, ConfChangeKind, Entry, Role, SoftState,
     StateMachine,
@@ -16,6 +19,7 @@ use ferrod_store::{Answer, ConfState, Member, MemberChange, Store};
 use ferrod_watch::EventBatch;
 
 use super::{Lessor, Waiters};
+use crate::config::GoDuration;
 use crate::grpc::status;
 use crate::mailbox::{Delivery, Mailbox};
 use crate::watch_events;
@@ -29,6 +33,9 @@ pub(crate) struct Machine {
     pub(crate) mailboxes: Vec<Arc<Mailbox>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) meters: Arc<ferrod_metrics::Metrics>,
+    pub(crate) quota: Quota,
+    /// Applying that takes longer is worth a line in the log.
+    pub(crate) slow_apply: Duration,
 }
 
 impl StateMachine for Machine {
@@ -38,7 +45,13 @@ impl StateMachine for Machine {
         };
         // What fills the overlay was published with the batches before.
         self.store.keyspace().wait_for_room()?;
-        let mut batch = Done::default();
+        let stored_bytes = self.quota.backend.sizes()?.allocated_bytes
+            + self.store.keyspace().unflushed_bytes() as u64;
+        let mut batch = Done {
+            stored_bytes,
+            ..Done::default()
+        };
+        let (began, count) = (self.clock.now(), entries.len());
         for entry in entries {
             if entry.payload.is_empty() {
                 self.lessor.term_began(entry.term, self.clock.now());
@@ -47,6 +60,7 @@ impl StateMachine for Machine {
             self.apply_entry(entry, &mut batch)?;
         }
         self.publish(last, batch);
+        self.judge_speed(self.clock.now().saturating_sub(began), count);
         Ok(())
     }
 
@@ -99,6 +113,34 @@ const CHANGES_PER_TRIM: usize = 64;
 struct Done {
     answers: Vec<(u64, Result<Answer, ApiError>)>,
     changes: Vec<Changes>,
+    /// Bytes of the backend before the batch; nothing more may be stored from the quota on.
+    stored_bytes: u64,
+}
+
+/// How much may be stored, and who must hear when it is more.
+pub(crate) struct Quota {
+    /// `None` is no bound.
+    pub(crate) bytes: Option<u64>,
+    pub(crate) backend: Arc<dyn Backend>,
+    /// Set when something was stored beyond the quota: somebody must raise the alarm.
+    pub(crate) exceeded: Arc<AtomicBool>,
+}
+
+impl Quota {
+    /// A request that came through the log is carried out, or members would differ; but who waits for it is told.
+    fn judge(
+        &self,
+        cost: u64,
+        stored: u64,
+        answer: Result<Answer, ApiError>,
+    ) -> Result<Answer, ApiError> {
+        let over = self.bytes.is_some_and(|quota| stored + cost >= quota);
+        if cost == 0 || !over || answer.is_err() {
+            return answer;
+        }
+        self.exceeded.store(true, Ordering::Relaxed);
+        Err(ApiError::NoSpace)
+    }
 }
 
 impl Machine {
@@ -111,7 +153,10 @@ impl Machine {
         if let Some(effect) = &applied.effect {
             self.lessor.heard(effect, self.clock.now());
         }
-        batch.answers.push((id, applied.answer));
+        let answer = self
+            .quota
+            .judge(applied.cost, batch.stored_bytes, applied.answer);
+        batch.answers.push((id, answer));
         batch.changes.extend(applied.changes);
         Ok(())
     }
@@ -126,6 +171,18 @@ impl Machine {
             self.mailboxes[slot].leave(|letters| letters.deliveries.extend(deliveries));
         }
         self.trim(batch_changes);
+    }
+
+    fn judge_speed(&self, took: Duration, entries: usize) {
+        if took >= self.slow_apply {
+            self.meters.server.slow_apply_total.inc();
+            tracing::warn!(
+                took = %GoDuration::from(took),
+                "expected-duration" = %GoDuration::from(self.slow_apply),
+                entries,
+                "apply request took too long"
+            );
+        }
     }
 
     /// Lets a compaction go on, faster than the batch has made work for a later one.

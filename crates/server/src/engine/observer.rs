@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tonic::Status;
 
 use super::Waiters;
+use crate::config::GoDuration;
 use crate::grpc::status;
 
 /// A sync that takes longer is worth a line in the log.
@@ -53,8 +54,8 @@ impl Observer for NodeObserver {
         }
         if took >= SLOW_SYNC {
             tracing::warn!(
-                took = %humantime::format_duration(took),
-                "expected-duration" = %humantime::format_duration(SLOW_SYNC),
+                took = %GoDuration::from(took),
+                "expected-duration" = %GoDuration::from(SLOW_SYNC),
                 "slow fdatasync"
             );
         }

@@ -9,6 +9,7 @@ use super::Engine;
 use crate::grpc::status;
 use crate::mailbox::Mailbox;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 impl Engine {
     /// Bytes of the backend, what waits to be written included.
@@ -31,6 +32,20 @@ impl Engine {
         if cost == 0 || self.backend_bytes()? + cost < quota {
             return Ok(());
         }
+        self.raise_no_space(mailbox).await;
+        Err(status::of(ApiError::NoSpace))
+    }
+
+    /// Raises the alarm for what was stored beyond the quota, if anything was.
+    pub(crate) async fn raise_if_exceeded(&self, mailbox: &Arc<Mailbox>) {
+        if self.quota_exceeded.swap(false, Ordering::Relaxed)
+            && !self.cluster.is_raised(AlarmType::Nospace)
+        {
+            self.raise_no_space(mailbox).await;
+        }
+    }
+
+    async fn raise_no_space(&self, mailbox: &Arc<Mailbox>) {
         let alarm = AlarmRequest {
             action: AlarmAction::Activate as i32,
             member_id: self.member.0,
@@ -40,6 +55,5 @@ impl Engine {
             // The answer is the same; the next request raises the alarm again.
             tracing::warn!(%error, "failed to raise alarm");
         }
-        Err(status::of(ApiError::NoSpace))
     }
 }

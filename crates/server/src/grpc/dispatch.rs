@@ -1,6 +1,7 @@
 //! Every method that a client may call, in one table: a method that is not here is refused.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ferrod_metrics::{GrpcCode, Rpc};
 use ferrod_proto::ApiError;
@@ -12,6 +13,8 @@ use tonic::Status;
 use super::call::Call;
 use super::reply::{self, ReplyBody};
 use super::{cluster, health, kv, lease, maintenance, range_stream, status, unary, watch};
+use crate::config::GoDuration;
+use crate::engine::Engine;
 use crate::worker::Worker;
 
 /// Answers a gRPC request.
@@ -21,20 +24,13 @@ pub(crate) async fn answer(worker: Arc<Worker>, request: Request<Incoming>) -> R
         return reply::error(&unknown(parts.uri.path()));
     };
     let counted = worker.engine.meters.grpc.method(rpc).begin();
-    let began = counted
-        .method()
-        .is_timed()
-        .then(|| worker.engine.clock.now());
-    let clock = worker.engine.clock.clone();
+    let engine = worker.engine.clone();
+    let began = engine.clock.now();
     let answered = match Caller::admit(worker, &parts.headers) {
         Ok(caller) => route(caller, rpc, body).await,
         Err(refused) => Err(refused),
     };
-    let seconds = || {
-        began.map_or(0.0, |began| {
-            (clock.now().saturating_sub(began)).as_secs_f64()
-        })
-    };
+    let took = engine.clock.now().saturating_sub(began);
     match answered {
         Ok(mut response) => {
             match response.body_mut() {
@@ -43,15 +39,31 @@ pub(crate) async fn answer(worker: Arc<Worker>, request: Request<Incoming>) -> R
                 ReplyBody::Message { .. } | ReplyBody::Page(_) => {
                     counted.method().received.inc();
                     counted.method().sent.inc();
-                    counted.end(GrpcCode::Ok, seconds());
+                    counted.end(GrpcCode::Ok, took.as_secs_f64());
+                    warn_if_slow(&engine, rpc, took);
                 }
             }
             response
         }
         Err(status) => {
-            counted.end(GrpcCode::from_number(status.code() as i32), seconds());
+            counted.end(
+                GrpcCode::from_number(status.code() as i32),
+                took.as_secs_f64(),
+            );
+            warn_if_slow(&engine, rpc, took);
             reply::error(&status)
         }
+    }
+}
+
+fn warn_if_slow(engine: &Engine, rpc: Rpc, took: Duration) {
+    if took >= engine.slow_call {
+        tracing::warn!(
+            "time-spent" = %GoDuration::from(took),
+            "response-type" = %format!("/{}/{}", rpc.service(), rpc.method()),
+            "expected-duration" = %GoDuration::from(engine.slow_call),
+            "request stats"
+        );
     }
 }
 

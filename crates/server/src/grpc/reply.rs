@@ -106,6 +106,13 @@ impl Body for ReplyBody {
         }
     }
 
+    fn size_hint(&self) -> http_body::SizeHint {
+        match self {
+            ReplyBody::Page(full) => full.size_hint(),
+            ReplyBody::Message { .. } | ReplyBody::Stream { .. } => http_body::SizeHint::default(),
+        }
+    }
+
     fn is_end_stream(&self) -> bool {
         match self {
             ReplyBody::Message { ended, .. } | ReplyBody::Stream { ended, .. } => *ended,

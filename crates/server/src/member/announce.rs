@@ -10,7 +10,7 @@ use ferrod_proto::membershippb::{
 };
 
 use super::open::texts;
-use crate::config::{Config, StartFacts};
+use crate::config::{Config, GoDuration, StartFacts};
 use crate::engine::Engine;
 use crate::logging::Note;
 use crate::mailbox::Mailbox;
@@ -64,7 +64,7 @@ pub(super) async fn publish(engine: &Arc<Engine>, config: &Config) {
         "local-member-id" = %engine.member,
         "local-member-attributes" = %format!("{{Name:{} ClientURLs:{:?}}}", attributes.name, attributes.client_urls),
         "cluster-id" = %engine.cluster_id,
-        "publish-timeout" = %humantime::format_duration(engine.limits.request_timeout),
+        "publish-timeout" = %GoDuration::from(engine.limits.request_timeout),
         "published local member to cluster through raft"
     );
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 use std::time::UNIX_EPOCH;
 
@@ -20,7 +21,7 @@ use tokio::sync::{Notify, watch};
 use super::Error;
 use super::data_dir::DataDir;
 use crate::config::{Config, MemberUrl};
-use crate::engine::{Engine, FlushLoop, Lessor, Limits, Machine, NodeObserver, Waiters};
+use crate::engine::{Engine, FlushLoop, Lessor, Limits, Machine, NodeObserver, Quota, Waiters};
 use crate::ids::{ClusterId, RequestIds};
 use crate::mailbox::Mailbox;
 
@@ -58,6 +59,7 @@ pub(super) fn open(config: &Config, runtimes: usize) -> Result<Opened, Error> {
     let lessor = Arc::new(Lessor::new(store.leases(), config.raft.election_timeout));
     let mailboxes: Vec<Arc<Mailbox>> = (0..runtimes).map(|_| Arc::default()).collect();
     let (views, cluster_view, leases) = (store.keyspace().views(), store.cluster(), store.leases());
+    let quota_exceeded = Arc::new(AtomicBool::new(false));
     let machine = Machine {
         store,
         waiters: waiters.clone(),
@@ -65,6 +67,12 @@ pub(super) fn open(config: &Config, runtimes: usize) -> Result<Opened, Error> {
         mailboxes: mailboxes.clone(),
         clock: clock.clone(),
         meters: meters.clone(),
+        slow_apply: config.warning_apply_duration,
+        quota: Quota {
+            bytes: config.storage.quota.bytes(),
+            backend: backend.clone(),
+            exceeded: quota_exceeded.clone(),
+        },
     };
     let (fatal, fatal_seen) = watch::channel(None);
     let observer = Arc::new(NodeObserver {
@@ -110,6 +118,7 @@ pub(super) fn open(config: &Config, runtimes: usize) -> Result<Opened, Error> {
         member: MemberId(member),
         limits: limits(config),
         election_timeout: config.raft.election_timeout,
+        slow_call: config.warning_unary_request_duration,
         watch_progress: config.watch_progress_notify_interval,
         clock,
         node: node.handle().clone(),
@@ -120,6 +129,7 @@ pub(super) fn open(config: &Config, runtimes: usize) -> Result<Opened, Error> {
         lessor,
         waiters,
         ids: Arc::new(RequestIds::new(MemberId(member), millis)),
+        quota_exceeded,
         compacted,
         meters,
     });
@@ -230,7 +240,26 @@ fn open_backend(config: &Config, dir: &DataDir) -> Result<Arc<dyn Backend>, Erro
     let quota = config.storage.quota.bytes().unwrap_or(1 << 40);
     let lmdb = Lmdb::open(&dir.backend, LmdbOptions::for_quota(quota))
         .map_err(|source| Error::system("open the backend", source))?;
+    if let Some(threshold) = config.storage.bootstrap_defrag_threshold {
+        defragment_if_worth_it(&lmdb, threshold)
+            .map_err(|source| Error::system("defragment the backend", source))?;
+    }
     Ok(Arc::new(lmdb))
+}
+
+fn defragment_if_worth_it(lmdb: &Lmdb, threshold: u64) -> Result<(), ferrod_mvcc::Error> {
+    let sizes = lmdb.sizes()?;
+    let free = sizes.allocated_bytes.saturating_sub(sizes.used_bytes);
+    if free < threshold {
+        tracing::info!(
+            "freeable-bytes" = free,
+            "threshold-bytes" = threshold,
+            "skipping defragmentation"
+        );
+        return Ok(());
+    }
+    tracing::info!("freeable-bytes" = free, "defragmenting");
+    lmdb.defragment()
 }
 
 fn starting_point(store: &mut Store) -> Result<StartingPoint, Error> {

@@ -31,10 +31,14 @@ pub(super) fn start(engine: &Arc<Engine>, config: &Config) -> JoinSet<()> {
 }
 
 async fn end_waits(engine: Arc<Engine>) {
+    let mailbox = Arc::new(Mailbox::default());
     let mut tick = tokio::time::interval(WAIT_TICK);
     loop {
         tick.tick().await;
         let expired = engine.waiters.expire(engine.clock.now());
+        // Apart from this loop, which ends the wait for the alarm too.
+        let (raising, mailbox) = (engine.clone(), mailbox.clone());
+        tokio::spawn(async move { raising.raise_if_exceeded(&mailbox).await });
         engine.meters.server.proposals_pending.sub(expired as i64);
         engine
             .meters
