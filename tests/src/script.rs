@@ -99,7 +99,8 @@ fn compare(
         if verbose {
             println!("{}: $ {}\n{got}\n", line.number, line.text);
         }
-        if wanted == got {
+        let only_code = !real_client && line.changed_later;
+        if wanted == got || (only_code && wanted.code == got.code) {
             passed += 1;
         } else {
             failed += 1;

@@ -63,11 +63,15 @@ pub(crate) fn only_subject(op: &Op, context: &Context) -> Option<Answer> {
         Op::Watch { create, .. } if create.start_revision < 0 => {
             Some(Answer::Watch(refused_watch(context.revision)))
         }
-        op => {
-            let text = "etcdserver: invalid sort option".to_owned();
-            is_fatal(op).then(|| Answer::Failed(Code::InvalidArgument, text))
+        Op::Range(range) | Op::RangeStream(range) if range.key.is_empty() && is_fatal(op) => {
+            Some(invalid("etcdserver: key is not provided"))
         }
+        op => is_fatal(op).then(|| invalid("etcdserver: invalid sort option")),
     }
+}
+
+fn invalid(text: &str) -> Answer {
+    Answer::Failed(Code::InvalidArgument, text.to_owned())
 }
 
 /// An unknown sort order or target ends a process of 3.5.1: it sorts by nothing and follows a null pointer. Since 3.5.5
@@ -97,8 +101,32 @@ fn refused_watch(revision: i64) -> WatchResponse {
     }
 }
 
+/// A transaction with an unknown sort order or target, cut down to that: which of several faults is found first, only
+/// a server that survives them can tell.
+pub(crate) fn isolate_fatal(txn: TxnRequest) -> TxnRequest {
+    let mut ops: Vec<&RequestOp> = txn.success.iter().chain(&txn.failure).collect();
+    while let Some(op) = ops.pop() {
+        match &op.request {
+            Some(Request::RequestRange(range)) if is_unsortable(range) => {
+                let success = vec![op.clone()];
+                return TxnRequest {
+                    success,
+                    ..TxnRequest::default()
+                };
+            }
+            Some(Request::RequestTxn(nested)) => {
+                ops.extend(nested.success.iter().chain(&nested.failure));
+            }
+            _ => {}
+        }
+    }
+    txn
+}
+
+/// An empty key is found before.
 fn is_unsortable(range: &RangeRequest) -> bool {
-    !(0..=2).contains(&range.sort_order) || !(0..=4).contains(&range.sort_target)
+    let known = (0..=2).contains(&range.sort_order) && (0..=4).contains(&range.sort_target);
+    !range.key.is_empty() && !known
 }
 
 /// What the reference is asked instead.
@@ -204,6 +232,8 @@ pub(crate) fn excuses(op: &Op, reference: &Answer, subject: &Answer, context: &C
         // code is part of the API.
         Op::Raw { .. } => failed(reference).is_some() && failed(reference) == failed(subject),
         _ if !context.differ => false,
+        // The first fault decides, and another may come before the sort option that 3.5.1 must not see.
+        Op::Txn(_) if is_fatal(op) => failed(subject) == Some(Code::InvalidArgument),
         // The hash of a compacted revision is remembered since 3.5.5 and answered with the compacted revision before
         // that compaction. 3.5.1 refuses the compacted revision itself, which is allowed since.
         Op::HashKv(revision) => {

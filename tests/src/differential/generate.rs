@@ -12,6 +12,7 @@ use ferrod_proto::etcdserverpb::{
 };
 
 use super::answer::Answer;
+use super::differences;
 use super::op::Op;
 use super::pair::{Pair, STREAMS};
 
@@ -91,7 +92,7 @@ impl Generator {
             0..260 => Op::Put(self.put()),
             260..480 => Op::Range(self.range()),
             480..500 => Op::RangeStream(self.range_stream()),
-            500..680 => Op::Txn(self.txn()),
+            500..680 => Op::Txn(differences::isolate_fatal(self.txn())),
             680..750 => Op::Delete(self.delete()),
             750..770 => Op::Compact(self.compact()),
             770..797 => Op::Grant(self.grant()),

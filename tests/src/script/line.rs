@@ -16,6 +16,8 @@ pub(super) struct Line {
     /// The command is ended after so many lines.
     pub(super) lines_max: Option<usize>,
     pub(super) only_etcdctl: bool,
+    /// A later etcdctl prints something else.
+    pub(super) changed_later: bool,
 }
 
 /// Reads a script.
@@ -46,6 +48,7 @@ pub(super) fn parse(script: &str) -> Result<Vec<Line>> {
             catches: marks.chars().find(char::is_ascii_uppercase),
             lines_max: digits.parse().ok(),
             only_etcdctl: marks.contains('@'),
+            changed_later: marks.contains('~'),
         });
     }
     Ok(lines)

@@ -317,7 +317,11 @@ fn a_failed_apply_stops_the_member() {
     let poison = Bytes::copy_from_slice(&2u64.to_be_bytes());
     let running = start_with(&disk, Durable::default(), Pace::default(), Some(poison));
     running.propose(2);
-    running.propose(3);
+    // The member may have stopped by now.
+    let _late = running
+        .node
+        .handle()
+        .propose(ProposalId(3), Bytes::from_static(b"late"));
     assert_eq!(
         running.events.recv().unwrap(),
         "failed: state machine: broken"
