@@ -52,6 +52,8 @@ impl FlushLoop {
                 let histogram = &self.meters.disk.backend_commit_duration_seconds;
                 histogram.observe(took.as_secs_f64());
             }
+            let deleted = progress.rows_deleted as u64;
+            self.meters.mvcc.db_compaction_keys_total.inc_by(deleted);
             self.node.flushed(LogIndex(progress.applied_index));
             if let Some(revision) = progress.compaction_finished {
                 tracing::info!(

@@ -15,7 +15,7 @@ use ferrod_node::{
     StateMachine,
 };
 use ferrod_proto::ApiError;
-use ferrod_store::{Answer, ConfState, Member, MemberChange, Store};
+use ferrod_store::{Answer, Applied, ConfState, Effect, Member, MemberChange, Store};
 use ferrod_watch::EventBatch;
 
 use super::{Lessor, Waiters};
@@ -150,6 +150,7 @@ impl Machine {
             .store
             .apply_payload(entry.payload)
             .map_err(|error| format!("entry {index}: {}", crate::logging::error_chain(&error)))?;
+        self.count(&applied);
         if let Some(effect) = &applied.effect {
             self.lessor.heard(effect, self.clock.now());
         }
@@ -171,6 +172,24 @@ impl Machine {
             self.mailboxes[slot].leave(|letters| letters.deliveries.extend(deliveries));
         }
         self.trim(batch_changes);
+    }
+
+    fn count(&self, applied: &Applied) {
+        let mvcc = &self.meters.mvcc;
+        match &applied.answer {
+            Ok(Answer::Put(_)) => mvcc.put_total.inc(),
+            Ok(Answer::DeleteRange(_)) => mvcc.delete_total.inc(),
+            Ok(Answer::Txn(_)) => mvcc.txn_total.inc(),
+            _ => {}
+        }
+        match &applied.effect {
+            Some(Effect::Granted(_, ttl)) => {
+                self.meters.lease.granted_total.inc();
+                self.meters.lease.ttl_total.observe(ttl.seconds() as f64);
+            }
+            Some(Effect::Revoked(_)) => self.meters.lease.revoked_total.inc(),
+            Some(Effect::Checkpointed(_) | Effect::Cluster) | None => {}
+        }
     }
 
     fn judge_speed(&self, took: Duration, entries: usize) {

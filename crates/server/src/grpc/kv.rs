@@ -44,6 +44,7 @@ fn read_range(
     request: &RangeRequest,
 ) -> Result<std::collections::VecDeque<bytes::Bytes>, Status> {
     let query = ferrod_store::query(request).map_err(status::of)?;
+    engine.meters.mvcc.range_total.inc();
     let view = reader.view();
     let mut rows = RangeReply::new();
     let mut push = |row: RowRef<'_>| rows.push(row.encoded);

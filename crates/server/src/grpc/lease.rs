@@ -184,7 +184,10 @@ fn try_renew(engine: &Engine, id: LeaseId) -> Option<Result<LeaseKeepAliveRespon
         }))
     };
     match engine.lessor.renew(id, engine.clock.now()) {
-        KeepAlive::Renewed(ttl) => answer(ttl),
+        KeepAlive::Renewed(ttl) => {
+            engine.meters.lease.renewed_total.inc();
+            answer(ttl)
+        }
         KeepAlive::Unknown => answer(0),
         KeepAlive::Expired | KeepAlive::NotLeader => None,
     }
