@@ -234,6 +234,14 @@ pub(crate) fn excuses(op: &Op, reference: &Answer, subject: &Answer, context: &C
         _ if !context.differ => false,
         // The first fault decides, and another may come before the sort option that 3.5.1 must not see.
         Op::Txn(_) if is_fatal(op) => failed(subject) == Some(Code::InvalidArgument),
+        // 3.5.1 looks at all puts of the chosen path and then at all ranges; later versions at each operation in turn.
+        Op::Txn(_) => {
+            let put_fault = matches!(
+                failed(reference),
+                Some(Code::NotFound | Code::InvalidArgument)
+            );
+            put_fault && failed(subject) == Some(Code::OutOfRange)
+        }
         // The hash of a compacted revision is remembered since 3.5.5 and answered with the compacted revision before
         // that compaction. 3.5.1 refuses the compacted revision itself, which is allowed since.
         Op::HashKv(revision) => {
