@@ -68,15 +68,12 @@ pub fn delete_range(request: &DeleteRangeRequest) -> Result<(), ApiError> {
 /// [`ApiError::TooManyOps`], [`ApiError::EmptyKey`], [`ApiError::KeyNotFound`] for an operation without content,
 /// [`ApiError::DuplicateKey`], and those of the operations.
 pub fn txn(request: &TxnRequest, ops_max: usize) -> Result<(), ApiError> {
-    txn_at(request, ops_max, TXN_DEPTH_MAX)?;
-    Ok(())
+    check(request, ops_max, TXN_DEPTH_MAX)?;
+    // Duplicates come last, at all levels: any other fault anywhere is found before.
+    branches(request).map(drop)
 }
 
-fn txn_at(
-    request: &TxnRequest,
-    ops_max: usize,
-    depth_left: usize,
-) -> Result<Branches<'_>, ApiError> {
+fn check(request: &TxnRequest, ops_max: usize, depth_left: usize) -> Result<(), ApiError> {
     let widest = request
         .compare
         .len()
@@ -88,14 +85,24 @@ fn txn_at(
     if request.compare.iter().any(|compare| compare.key.is_empty()) {
         return Err(ApiError::EmptyKey);
     }
-    let mut nested = Vec::new();
     for op in request.success.iter().chain(&request.failure) {
         match &op.request {
             Some(Request::RequestRange(r)) => range(r)?,
             Some(Request::RequestPut(r)) => put(r)?,
             Some(Request::RequestDeleteRange(r)) => delete_range(r)?,
-            Some(Request::RequestTxn(r)) => nested.push(txn_at(r, ops_left, depth_left - 1)?),
+            Some(Request::RequestTxn(r)) => check(r, ops_left, depth_left - 1)?,
             None => return Err(ApiError::KeyNotFound),
+        }
+    }
+    Ok(())
+}
+
+/// What both branches write, with all that is nested in them.
+fn branches(request: &TxnRequest) -> Result<Branches<'_>, ApiError> {
+    let mut nested = Vec::new();
+    for op in request.success.iter().chain(&request.failure) {
+        if let Some(Request::RequestTxn(r)) = &op.request {
+            nested.push(branches(r)?);
         }
     }
     let mut nested = nested.into_iter();

@@ -150,6 +150,9 @@ fn nesting_has_an_end() {
 
 #[test]
 fn contents_are_checked_before_duplicates() {
+    let duplicate_inside = nested(vec![put_op("a"), put_op("a")], vec![]);
+    let fault_behind = vec![duplicate_inside, RequestOp { request: None }];
+    assert_eq!(check(fault_behind), Err(ApiError::KeyNotFound));
     assert_eq!(
         check(vec![RequestOp { request: None }]),
         Err(ApiError::KeyNotFound)
