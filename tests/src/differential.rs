@@ -22,7 +22,7 @@ use anyhow::{Context, Result, bail};
 use answer::Answer;
 use generate::Generator;
 use op::Op;
-use pair::Pair;
+use pair::{Pair, ReferenceDied};
 
 /// What to run.
 #[derive(Debug, Clone, clap::Args)]
@@ -61,6 +61,8 @@ impl Options {
     }
 }
 
+/// How often a seed is tried when the reference dies.
+const TRIES: usize = 4;
 /// Operations that are shown when one is answered differently.
 const SHOWN: usize = 12;
 
@@ -73,7 +75,18 @@ pub fn run(options: &Options) -> Result<()> {
         .enable_all()
         .build()?;
     for seed in options.seed..options.seed + options.seeds {
-        let done = runtime.block_on(run_seed(options, seed));
+        let mut done = runtime.block_on(run_seed(options, seed));
+        for _ in 1..TRIES {
+            match &done {
+                Err(error) if error.is::<ReferenceDied>() => {
+                    println!(
+                        "seed {seed}: once more, because the real etcd has died: {error:.300}"
+                    );
+                    done = runtime.block_on(run_seed(options, seed));
+                }
+                _ => break,
+            }
+        }
         let repeat = format!(
             "repeat with: cargo xtask e2e differential --seed {seed} --ops {}",
             options.ops
@@ -103,6 +116,7 @@ async fn run_seed(options: &Options, seed: u64) -> Result<String> {
                 generator.learn(&op, &answer);
                 trace.push((op, answer));
             }
+            Err(error) if error.is::<ReferenceDied>() => return Err(error),
             Err(error) => {
                 let seen = show(&trace);
                 let text = format!("{error:#}\nin operation {}: {op:?}\n{seen}", trace.len());

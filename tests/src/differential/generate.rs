@@ -352,7 +352,7 @@ impl Generator {
         if self.one_in(3) {
             return Op::Alarm(request(0, kind));
         }
-        let (lease, range, txn) = (self.lease(), self.range(), self.txn());
+        let (lease, range, txn) = (self.lease(), self.range(), self.flat_txn());
         self.queue.extend([
             Op::Alarm(request(0, 0)),
             Op::Alarm(request(1, kind)),
@@ -369,7 +369,7 @@ impl Generator {
             Op::KeepAlive(lease),
             Op::Revoke(lease),
             Op::Range(range),
-            Op::Txn(txn),
+            Op::Txn(differences::isolate_fatal(txn)),
             Op::Delete(DeleteRangeRequest {
                 key: "k01".into(),
                 ..Default::default()

@@ -22,6 +22,13 @@ impl Generator {
         txn
     }
 
+    /// One without others inside: 3.5.1 does not count the puts of those when there is no space.
+    pub(super) fn flat_txn(&mut self) -> TxnRequest {
+        let mut txn = self.txn_of_depth(DEPTH_MAX);
+        forget_ignores(&mut txn);
+        txn
+    }
+
     fn txn_of_depth(&mut self, depth: u32) -> TxnRequest {
         let compares = self.pick(&[0, 0, 1, 1, 2, 3]);
         TxnRequest {
