@@ -87,6 +87,7 @@ async fn live(config: &Config) -> Result<Signal, Error> {
     let mut accepting = listeners.accept(config, &opened.engine, &runtimes, &stopping);
     let mut signals = Signals::new()?;
     tracing::info!("ready to serve client requests");
+    announce::invite(config);
     supervisor::ready();
 
     let signal = tokio::select! {

@@ -39,6 +39,15 @@ pub(super) fn start(config: &Config, runtimes: usize, member_initialized: bool) 
     config.quota_notes().into_iter().for_each(Note::emit);
 }
 
+/// Tells a person who has just started a member how to talk to it.
+pub(super) fn invite(config: &Config) {
+    let endpoints = texts(&config.advertise_client_urls).join(",");
+    tracing::info!(
+        "try" = %format!("ferroctl --endpoints={endpoints} put greeting hello"),
+        "talk to this member with ferroctl, etcdctl or any other client of etcd"
+    );
+}
+
 /// Publishes this member's name and client URLs through the log. Returns when that is applied, however long it takes.
 pub(super) async fn publish(engine: &Arc<Engine>, config: &Config) {
     let attributes = Attributes {
