@@ -59,7 +59,11 @@ pub(crate) fn check(rows: &mut dyn Rows, txn: &TxnRequest, path: &Path) -> Resul
     for op in path.ops(txn) {
         match &op.request {
             Some(Request::RequestRange(range)) => check_range(rows, range)?,
-            Some(Request::RequestPut(put)) => check_put(rows, put)?,
+            Some(Request::RequestPut(put)) => {
+                // Unlike a put of its own, one in a transaction looks for the key before the lease.
+                check_key(rows, put)?;
+                check_lease(rows, put)?;
+            }
             Some(Request::RequestDeleteRange(_)) => {}
             Some(Request::RequestTxn(nested)) => {
                 let path = nested_paths
@@ -89,9 +93,18 @@ fn check_range(rows: &mut dyn Rows, range: &RangeRequest) -> Result<(), Error> {
 
 /// Checks a put against the state that it would change.
 pub(crate) fn check_put(rows: &mut dyn Rows, put: &PutRequest) -> Result<(), Error> {
+    check_lease(rows, put)?;
+    check_key(rows, put)
+}
+
+fn check_lease(rows: &mut dyn Rows, put: &PutRequest) -> Result<(), Error> {
     if put.lease != 0 && !rows.lease_exists(put.lease) {
         return Err(ApiError::LeaseNotFound.into());
     }
+    Ok(())
+}
+
+fn check_key(rows: &mut dyn Rows, put: &PutRequest) -> Result<(), Error> {
     if (put.ignore_value || put.ignore_lease) && !rows.exists(&put.key)? {
         return Err(ApiError::KeyNotFound.into());
     }

@@ -148,7 +148,7 @@ impl Model {
         for op in self.branch(txn).1 {
             match &op.request {
                 None => return Err(ApiError::KeyNotFound),
-                Some(Op::RequestPut(put)) => self.check_put(put)?,
+                Some(Op::RequestPut(put)) => self.check_put_in_txn(put)?,
                 Some(Op::RequestTxn(nested)) => self.check_txn(nested)?,
                 Some(Op::RequestDeleteRange(_)) => {}
                 Some(Op::RequestRange(range)) => {
@@ -166,6 +166,14 @@ impl Model {
             }
         }
         Ok(())
+    }
+
+    /// A put in a transaction looks for the key first.
+    fn check_put_in_txn(&self, put: &PutRequest) -> Result<(), ApiError> {
+        if (put.ignore_value || put.ignore_lease) && !self.now().contains_key(&put.key) {
+            return Err(ApiError::KeyNotFound);
+        }
+        self.check_put(put)
     }
 
     fn check_put(&self, put: &PutRequest) -> Result<(), ApiError> {
