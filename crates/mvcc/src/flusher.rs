@@ -128,6 +128,7 @@ impl Flusher {
     /// Those of the backend, after which every call answers [`Error::Poisoned`].
     pub fn flush(&mut self) -> Result<Progress, Error> {
         // The view first: all that belongs to it has been sent before it was published.
+        fail::fail_point!("flushBeforeCollect");
         let view = self.shared.current.load_full();
         self.receive();
         let is_new = view.batch > self.batch;
@@ -143,6 +144,7 @@ impl Flusher {
         }
         self.commit(ops)?;
 
+        fail::fail_point!("flushAfterCommit");
         self.batch = view.batch;
         self.revision = view.revision;
         let flushed_index = &self.shared.flushed_index;
@@ -241,9 +243,11 @@ impl Flusher {
             bucket: Bucket::Key,
             key: key.encode(),
         }));
+        fail::fail_point!("compactBeforeCommitBatch");
         let rows = ops.len() - before;
         let finished = step.last.then_some(step.compacted);
         if let Some(revision) = finished {
+            fail::fail_point!("compactBeforeSetFinishedCompact");
             ops.push(put_meta(FINISHED_COMPACTION, compaction_row(revision)));
         }
         Deleted { rows, finished }
@@ -267,6 +271,7 @@ impl Flusher {
             .deletes_pending
             .fetch_sub(deleted.rows, Ordering::Relaxed);
         if let Some(revision) = deleted.finished {
+            fail::fail_point!("compactAfterSetFinishedCompact");
             self.shared
                 .compaction_finished
                 .store(revision, Ordering::Release);

@@ -256,6 +256,7 @@ impl<S: StateMachine, T: Transport> Engine<S, T> {
             let ids = batch.iter().map(|proposal| proposal.id).collect();
             self.observer.dropped(ids, DropReason::NoSpace);
         } else {
+            fail::fail_point!("raftBeforePropose");
             self.inputs.push(Input::Propose(batch));
         }
     }
@@ -289,6 +290,7 @@ impl<S: StateMachine, T: Transport> Engine<S, T> {
                 None
             };
             if let Some(input) = news {
+                fail::fail_point!("raftBeforeAdvance");
                 self.core.handle(input, &mut self.actions);
                 self.stand_alone();
             }
@@ -308,7 +310,7 @@ impl<S: StateMachine, T: Transport> Engine<S, T> {
                 self.board.set_soft(state);
                 self.applies.push_back(ApplyJob::Role(state));
             }
-            Action::Send(messages) => self.transport.send(messages),
+            Action::Send(messages) => self.send(messages),
             Action::Persist(batch) => self.writes.push(batch),
             Action::Apply(entries) => self.applies.push_back(ApplyJob::Entries(entries)),
             Action::JudgeChange(change) => self.applies.push_back(ApplyJob::Judge(change)),
@@ -319,7 +321,23 @@ impl<S: StateMachine, T: Transport> Engine<S, T> {
         }
     }
 
+    fn send(&mut self, messages: Vec<PeerMessage>) {
+        // `return` at either loses the messages.
+        fail::fail_point!(
+            "raftBeforeLeaderSend",
+            self.core.soft_state().role == Role::Leader,
+            |_| {}
+        );
+        fail::fail_point!(
+            "raftBeforeFollowerSend",
+            self.core.soft_state().role != Role::Leader,
+            |_| {}
+        );
+        self.transport.send(messages);
+    }
+
     fn answer(&mut self, reads: &[ReadId], result: Result<LogIndex, ReadFailure>) {
+        fail::fail_point!("raftBeforeReadAnswer");
         for read in reads {
             if let Some(callback) = self.reads.remove(read) {
                 callback(result);
@@ -365,6 +383,7 @@ impl<S: StateMachine, T: Transport> Engine<S, T> {
     }
 
     fn finish(&mut self, now: Duration, more: &dyn Fn() -> bool) -> Result<(), Error> {
+        fail::fail_point!("raftBeforeStop");
         self.core.fail_reads(&mut self.actions);
         self.prove(now, more)
     }

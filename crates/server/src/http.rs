@@ -11,7 +11,7 @@ mod pages;
 mod probe;
 mod process;
 mod query;
-mod reply;
+pub(crate) mod reply;
 mod vars;
 
 pub use access::Access;

@@ -19,6 +19,8 @@
 //! Start reading in `member.rs` for the life of a member, in `grpc/dispatch.rs` for the life of a call.
 
 pub mod config;
+#[cfg(feature = "failpoints")]
+pub mod failpoints;
 pub mod http;
 pub mod ids;
 pub mod logging;

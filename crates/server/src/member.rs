@@ -43,7 +43,7 @@ pub enum Error {
 }
 
 impl Error {
-    fn system(
+    pub(crate) fn system(
         doing: impl Into<String>,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Error {
@@ -59,6 +59,8 @@ impl Error {
 /// # Errors
 /// Whatever keeps it from starting, and whatever it must not go on with.
 pub fn run(config: &Config) -> Result<Signal, Error> {
+    #[cfg(feature = "failpoints")]
+    crate::failpoints::start()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

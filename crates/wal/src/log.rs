@@ -170,6 +170,7 @@ impl Wal {
     /// [`Error::Poisoned`].
     pub fn purge(&mut self, low: SegmentSeq) -> Result<(), Error> {
         self.check()?;
+        fail::fail_point!("walBeforePurge");
         let below = self.segments.iter().take_while(|&&seq| seq < low).count();
         let kept = if self.left.is_some() { 2 } else { 1 };
         let count = below.min(self.segments.len().saturating_sub(kept));
@@ -249,17 +250,21 @@ impl Wal {
             chain: self.tail.chain,
         };
         let chain = header.seal(self.current.salt, bytes);
+        fail::fail_point!("walBeforeWrite");
         let written = self.current.write(bytes);
         self.poison(written)?;
         self.tail.batch += 1;
         self.tail.chain = chain;
+        fail::fail_point!("walAfterWrite");
         Ok(())
     }
 
     fn sync_current(&mut self) -> Result<(), Error> {
         if !self.no_fsync {
+            fail::fail_point!("walBeforeSync");
             let synced = self.current.sync();
             self.poison(synced)?;
+            fail::fail_point!("walAfterSync");
         }
         self.tail.marker_pending = false;
         Ok(())
@@ -267,6 +272,7 @@ impl Wal {
 
     /// Writes the marker for what was just synced.
     fn mark(&mut self) -> Result<(), Error> {
+        fail::fail_point!("walBeforeMark");
         let marker = self
             .current
             .marker(self.tail.synced, self.tail.chain, false);

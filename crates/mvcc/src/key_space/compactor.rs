@@ -49,10 +49,12 @@ impl Compactor {
     }
 
     pub(crate) fn schedule(&mut self, revision: i64, batch: u64) {
+        fail::fail_point!("compactBeforeCommitScheduledCompact");
         self.scheduled = Some(Scheduled { revision, batch });
     }
 
     pub(crate) fn flushed(&mut self, batch: u64) {
+        fail::fail_point!("compactAfterCommitScheduledCompact");
         self.flushed_batch = batch;
     }
 

@@ -35,7 +35,9 @@ impl<S: StateMachine> Applier<S> {
         match job {
             ApplyJob::Entries(entries) => {
                 let last = entries.last().expect("a job has entries").index;
+                fail::fail_point!("raftBeforeApply");
                 self.machine.apply(entries).map_err(Error::StateMachine)?;
+                fail::fail_point!("raftAfterApply");
                 self.board.set_applied(last);
                 Ok(Some(Input::Applied(last)))
             }
@@ -48,13 +50,16 @@ impl<S: StateMachine> Applier<S> {
             }
             ApplyJob::Change(change) => {
                 let index = change.committed.index;
+                fail::fail_point!("beforeApplyOneConfChange");
                 self.machine
                     .apply_change(change)
                     .map_err(Error::StateMachine)?;
+                fail::fail_point!("afterApplyOneConfChange");
                 self.board.set_applied(index);
                 Ok(Some(Input::Applied(index)))
             }
             ApplyJob::Role(state) => {
+                fail::fail_point!("raftBeforeRoleChange");
                 self.machine.role_changed(state);
                 Ok(None)
             }

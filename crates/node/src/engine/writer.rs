@@ -56,7 +56,9 @@ impl Writer {
                 None
             }
             WriteJob::Release(flushed) => {
+                fail::fail_point!("raftBeforeWALRelease");
                 self.log.release(flushed)?;
+                fail::fail_point!("raftAfterWALRelease");
                 None
             }
         };
@@ -70,6 +72,7 @@ impl Writer {
         if self.stuck.is_empty() {
             return Ok(None);
         }
+        fail::fail_point!("raftBeforeSave");
         let start = self.clock.now();
         match self.log.write(&self.stuck) {
             Err(Error::Wal(ferrod_wal::Error::NoSpace { .. })) => return Ok(None),
@@ -78,6 +81,7 @@ impl Writer {
                 .observer
                 .written(self.clock.now().saturating_sub(start), stats),
         }
+        fail::fail_point!("raftAfterSave");
         let last = self.stuck.iter().rev().find(|batch| batch.sync);
         let news = last.map(|batch| Input::Persisted(batch.number));
         self.stuck.clear();

@@ -145,6 +145,7 @@ impl Quota {
 
 impl Machine {
     fn apply_entry(&mut self, entry: Entry, batch: &mut Done) -> Result<(), BoxError> {
+        fail::fail_point!("beforeApplyOneEntryNormal");
         let index = entry.index;
         let (id, applied) = self
             .store
@@ -157,6 +158,7 @@ impl Machine {
         let answer = self
             .quota
             .judge(applied.cost, batch.stored_bytes, applied.answer);
+        fail::fail_point!("afterApplyOneEntryNormal");
         batch.answers.push((id, answer));
         batch.changes.extend(applied.changes);
         Ok(())
@@ -164,10 +166,13 @@ impl Machine {
 
     fn publish(&mut self, (index, term): (u64, u64), batch: Done) {
         let compacted = self.store.keyspace().compacted();
+        fail::fail_point!("applyBeforePublish");
         self.store.publish(index, term);
         self.meters.server.proposals_applied_total.set(index as i64);
         let batch_changes = batch.changes.iter().map(|changes| changes.list.len()).sum();
+        fail::fail_point!("applyBeforeSendEvents");
         self.send_events(&batch.changes, compacted);
+        fail::fail_point!("applyBeforeAnswer");
         for (slot, deliveries) in self.sort(batch.answers) {
             self.mailboxes[slot].leave(|letters| letters.deliveries.extend(deliveries));
         }

@@ -164,6 +164,7 @@ impl WatchStream {
         while run.len() < RUN_BYTES
             && let Some(response) = self.worker.watching.poll(self.stream, cx.waker())
         {
+            fail::fail_point!("beforeSendWatchResponse");
             for message in response.messages(&sender, limit) {
                 let len = message.encoded_len(&sender);
                 run.reserve(reply::PREFIX_BYTES + len);

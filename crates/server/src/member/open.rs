@@ -48,6 +48,7 @@ pub(super) fn open(config: &Config, runtimes: usize) -> Result<Opened, Error> {
     let dir = DataDir::claim(config)?;
     let (log, opened) = open_log(config, &dir)?;
     let Identity { cluster, member } = opened.identity;
+    fail::fail_point!("openAfterLog");
     let backend = open_backend(config, &dir)?;
     let opened_store = Store::open(backend.clone(), Options::default());
     let (mut store, flusher) =
@@ -55,6 +56,7 @@ pub(super) fn open(config: &Config, runtimes: usize) -> Result<Opened, Error> {
     let from = starting_point(&mut store)?;
     say_where_it_starts(&dir, &opened, &from);
 
+    fail::fail_point!("openAfterBackend");
     let waiters = Arc::new(Waiters::new());
     let lessor = Arc::new(Lessor::new(store.leases(), config.raft.election_timeout));
     let mailboxes: Vec<Arc<Mailbox>> = (0..runtimes).map(|_| Arc::default()).collect();

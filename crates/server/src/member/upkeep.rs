@@ -68,6 +68,7 @@ async fn expire_leases(engine: Arc<Engine>) {
 
 /// Offers a revocation. If it does not come to pass, the lease is named again after a while.
 fn revoke(engine: &Engine, mailbox: &Arc<Mailbox>, id: LeaseId, term: Term) {
+    fail::fail_point!("leaseBeforeRevokeExpired");
     let request = Request::LeaseRevoke(LeaseRevokeRequest { id: id.0 });
     let timeout = engine.limits.request_timeout;
     let offered = engine.offer_as(engine.ids.next(), request, mailbox, timeout, Some(term));

@@ -15,6 +15,7 @@ impl Wal {
     ) -> Result<(), Error> {
         // A segment that has a successor is complete: recovery relies on it.
         self.sync()?;
+        fail::fail_point!("walBeforeRoll");
         self.preamble.clear();
         preamble(&mut self.preamble);
         check_len(&self.preamble)?;
@@ -25,6 +26,7 @@ impl Wal {
         };
         let started = self.start_segment(taken?);
         self.poison(started)?;
+        fail::fail_point!("walAfterRoll");
         self.write_preamble()
     }
 

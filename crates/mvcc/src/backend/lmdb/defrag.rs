@@ -59,6 +59,7 @@ pub(super) fn run(lmdb: &Lmdb) -> Result<(), Error> {
 }
 
 fn rewrite(lmdb: &Lmdb, next: GenerationNumber) -> Result<(), Error> {
+    fail::fail_point!("defragBeforeCopy");
     let path = lmdb.directory.create_temporary(next)?;
     let target = Arc::new(Generation::create(&path, &lmdb.options)?);
     lmdb.writer.lock().record()?;
@@ -80,6 +81,7 @@ fn rewrite(lmdb: &Lmdb, next: GenerationNumber) -> Result<(), Error> {
         }
         copy.replay(batches)?;
     }
+    fail::fail_point!("defragBeforeSwap");
     copy.swap(next)
 }
 
@@ -141,11 +143,13 @@ impl Copy<'_> {
         // syncs.
         target.close()?;
         lmdb.directory.sync_temporary(next)?;
+        fail::fail_point!("defragBeforeRename");
         let installed = lmdb
             .directory
             .install(next)
             .and_then(|()| lmdb.take_over(next));
         // A restart may now find the new generation, so the old one must not take another commit.
+        fail::fail_point!("defragAfterRename");
         writer.poisoned = installed.is_err();
         installed
     }

@@ -176,7 +176,9 @@ impl Generation {
     pub(super) fn commit(&self, txn: RwTxn<'_>) -> Result<Sizes, Error> {
         let used_bytes = self.used_bytes(&txn)?;
         let refused = |error| at("commit batch", &self.path)(name_full_disk(&self.path, error));
+        fail::fail_point!("beforeCommit");
         txn.commit().map_err(refused)?;
+        fail::fail_point!("afterCommit");
         Ok(Sizes {
             used_bytes,
             ..self.sizes_without_used()
