@@ -172,6 +172,54 @@ pub trait Backend: Send + Sync + std::fmt::Debug + 'static {
     /// # Errors
     /// [`Error::Backend`] when the new file could not be written; the old one is still in use then.
     fn defragment(&self) -> Result<(), Error>;
+
+    /// Begins to receive a whole other state, beside the one in use. One at a time, from any thread.
+    ///
+    /// The caller chooses the number; it names the state from now on, also after a restart.
+    ///
+    /// # Errors
+    /// [`Error::Backend`] if a state is being received, if one of this number is complete already, or if the disk refuses.
+    fn receive(&self, number: u64) -> Result<Box<dyn Incoming>, Error>;
+
+    /// The numbers of the states that are completely received and neither installed nor discarded, ascending.
+    ///
+    /// # Errors
+    /// [`Error::Backend`] when the disk cannot be read.
+    fn received(&self) -> Result<Vec<u64>, Error>;
+
+    /// Removes a state that was completely received; one that is not there is no error.
+    ///
+    /// # Errors
+    /// [`Error::Backend`] when the disk refuses.
+    fn discard(&self, number: u64) -> Result<(), Error>;
+
+    /// Goes on with a received state in the place of the one in use. Commits wait meanwhile, and a rewrite is given up.
+    ///
+    /// Durable when `prepare` is called; the state is in use when this returns. `prepare` looks at the state first, and what
+    /// it does last is followed by nothing that could fail. Snapshots taken earlier stay valid.
+    ///
+    /// # Errors
+    /// [`Error::Backend`] if there is no such state, then nothing has changed. Any other error, and any of `prepare`,
+    /// poisons the backend: the member must stop, and its next start may find either state.
+    fn install(&self, number: u64, prepare: &mut Prepare<'_>) -> Result<(), Error>;
+}
+
+/// What [`Backend::install`] calls with the new state, before anybody else sees it.
+pub type Prepare<'p> = dyn FnMut(&dyn Snapshot) -> Result<(), Error> + 'p;
+
+/// A state on its way in. Dropped unfinished, nothing is left of it.
+pub trait Incoming: Send + std::fmt::Debug {
+    /// Writes rows. They need not be durable yet.
+    ///
+    /// # Errors
+    /// [`Error::Backend`] if the disk refuses or a row is impossible. Give the state up then; the one in use is not touched.
+    fn write(&mut self, batch: &Batch) -> Result<(), Error>;
+
+    /// Verifies all that was written, and makes it durable as a complete state.
+    ///
+    /// # Errors
+    /// [`Error::Backend`], [`Error::Corrupt`]; nothing is left of the state then.
+    fn finish(self: Box<Self>) -> Result<(), Error>;
 }
 
 /// An unchanging state of the whole store.

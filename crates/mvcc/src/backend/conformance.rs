@@ -3,6 +3,7 @@
 //! `conformance!(Subject)` in a backend's tests makes one test of each check.
 
 mod model;
+mod receive;
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,6 +12,7 @@ use std::thread;
 use bytes::Bytes;
 
 pub(super) use self::model::{Model, random_batches_agree_with_the_model};
+pub(super) use self::receive::*;
 use super::{Backend, Batch, Bucket, KEY_BYTES_MAX, Op, Snapshot};
 use crate::Error;
 
@@ -42,6 +44,11 @@ macro_rules! conformance {
             snapshots_move_between_threads
             sizes_follow_the_rows
             defragmentation_keeps_every_row
+            a_received_state_takes_the_place_of_the_old_one
+            a_received_state_survives_a_restart
+            an_unfinished_state_leaves_nothing
+            one_state_is_received_at_a_time
+            a_failed_preparation_poisons
             every_snapshot_is_a_prefix_of_the_commits
             random_batches_agree_with_the_model
         }

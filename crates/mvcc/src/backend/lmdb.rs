@@ -2,7 +2,8 @@
 //!
 //! A store is a directory of generations ([`directory`]), of which one is in use: an LMDB environment ([`generation`])
 //! whose rows carry checksums ([`row`]). A commit is one LMDB transaction with LMDB's own sync. Rewriting the store
-//! ([`defrag`]) fills the next generation from short read transactions and swaps between two commits.
+//! ([`defrag`]) fills the next generation from short read transactions and swaps between two commits; a whole other state
+//! ([`receive`]) takes its place in the same way.
 //!
 //! Whoever opens a store must hold a lock on its data directory: LMDB itself would let a second process in.
 
@@ -14,6 +15,7 @@ mod generation;
 mod options;
 mod pages;
 mod progress;
+mod receive;
 mod row;
 mod snapshot;
 mod verify;
@@ -32,8 +34,9 @@ use self::cleaner::Cleaner;
 use self::directory::{Directory, GenerationNumber};
 use self::generation::{Appends, Generation};
 use self::progress::Progress;
+use self::receive::Reception;
 use self::snapshot::LmdbSnapshot;
-use super::{Backend, Batch, Sizes, Snapshot};
+use super::{Backend, Batch, Incoming, Prepare, Sizes, Snapshot};
 use crate::Error;
 
 pub use self::options::LmdbOptions;
@@ -52,6 +55,7 @@ pub struct Lmdb {
     number: Mutex<GenerationNumber>,
     sizes: CachedSizes,
     progress: Progress,
+    reception: Reception,
     cleaner: Arc<Cleaner>,
 }
 
@@ -76,7 +80,7 @@ struct CachedSizes {
 impl Lmdb {
     /// Opens the store in `directory`, and creates it if nothing is there.
     ///
-    /// What an interrupted rewrite left is removed. No row is read: see [`Lmdb::verify`].
+    /// What an interrupted rewrite or reception left is removed; a state that was received completely stays. No row is read: see [`Lmdb::verify`].
     ///
     /// # Errors
     /// [`Error::Backend`], naming the path: if the directory cannot be read or written, the store is of a version that
@@ -105,6 +109,7 @@ impl Lmdb {
             number: Mutex::new(number),
             sizes,
             progress: Progress::default(),
+            reception: Reception::default(),
             cleaner: Arc::default(),
         })
     }
@@ -148,6 +153,22 @@ impl Backend for Lmdb {
 
     fn defragment(&self) -> Result<(), Error> {
         defrag::run(self)
+    }
+
+    fn receive(&self, number: u64) -> Result<Box<dyn Incoming>, Error> {
+        receive::begin(self, number)
+    }
+
+    fn received(&self) -> Result<Vec<u64>, Error> {
+        self.directory.received()
+    }
+
+    fn discard(&self, number: u64) -> Result<(), Error> {
+        self.directory.discard_received(number)
+    }
+
+    fn install(&self, number: u64, prepare: &mut Prepare<'_>) -> Result<(), Error> {
+        receive::install(self, number, prepare)
     }
 }
 

@@ -3,6 +3,7 @@
 //! A state is one persistent map per bucket. A commit changes a copy that shares all untouched nodes and publishes it
 //! whole, so snapshots cost a pointer and never change.
 
+use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
@@ -10,7 +11,9 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use rpds::RedBlackTreeMapSync;
 
-use super::{Backend, Batch, Bucket, Op, Row, Sizes, Snapshot, Visitor, check_key};
+use super::{
+    Backend, Batch, Bucket, Incoming, Op, Prepare, Row, Sizes, Snapshot, Visitor, check_key,
+};
 use crate::Error;
 
 /// What a row costs beside its key and value, so that sizes grow as a file's would.
@@ -30,7 +33,7 @@ pub enum BrokenCommit {
 /// What a restart would find is the last committed state: see [`Memory::restarted`].
 #[derive(Debug, Default)]
 pub struct Memory {
-    inner: Mutex<Inner>,
+    inner: Arc<Mutex<Inner>>,
 }
 
 #[derive(Debug, Default)]
@@ -39,6 +42,9 @@ struct Inner {
     /// Set by the first failed commit, for good.
     poisoned: bool,
     broken_next: Option<BrokenCommit>,
+    /// Complete states that are not installed.
+    received: BTreeMap<u64, Arc<State>>,
+    receiving: bool,
     /// Never shrinks but by `defragment`, as a file does.
     allocated_bytes: u64,
 }
@@ -60,15 +66,16 @@ impl Memory {
     pub fn restarted(&self) -> Self {
         let inner = self.inner.lock();
         Self {
-            inner: Mutex::new(Inner {
+            inner: Arc::new(Mutex::new(Inner {
                 state: inner.state.clone(),
                 allocated_bytes: inner.allocated_bytes,
+                received: inner.received.clone(),
                 ..Inner::default()
-            }),
+            })),
         }
     }
 
-    /// Makes the next commit fail, and with it poison the store.
+    /// Makes the next commit or install fail, and with it poison the store.
     pub fn break_next_commit(&self, how: BrokenCommit) {
         self.inner.lock().broken_next = Some(how);
     }
@@ -112,6 +119,85 @@ impl Backend for Memory {
         let mut inner = self.inner.lock();
         inner.allocated_bytes = inner.state.used_bytes;
         Ok(())
+    }
+
+    fn receive(&self, number: u64) -> Result<Box<dyn Incoming>, Error> {
+        let mut inner = self.inner.lock();
+        if inner.receiving || inner.received.contains_key(&number) {
+            return Err(Error::backend("receive state", "another is there"));
+        }
+        inner.receiving = true;
+        Ok(Box::new(Receiving {
+            store: Arc::clone(&self.inner),
+            number,
+            state: State::default(),
+        }))
+    }
+
+    fn received(&self) -> Result<Vec<u64>, Error> {
+        Ok(self.inner.lock().received.keys().copied().collect())
+    }
+
+    fn discard(&self, number: u64) -> Result<(), Error> {
+        self.inner.lock().received.remove(&number);
+        Ok(())
+    }
+
+    /// The lock is held while `prepare` runs, so it must not use the store itself.
+    fn install(&self, number: u64, prepare: &mut Prepare<'_>) -> Result<(), Error> {
+        let mut inner = self.inner.lock();
+        if inner.poisoned {
+            return Err(Error::Poisoned);
+        }
+        let missing = || Error::backend("install state", "there is none of this number");
+        let state = inner.received.get(&number).cloned().ok_or_else(missing)?;
+        let broken = inner.broken_next.take();
+        inner.poisoned = true;
+        if broken == Some(BrokenCommit::Lost) {
+            return Err(Error::backend("install state", "broken on request"));
+        }
+        inner.received.remove(&number);
+        inner.state = Arc::clone(&state);
+        inner.allocated_bytes = state.used_bytes;
+        if broken == Some(BrokenCommit::Kept) {
+            return Err(Error::backend("install state", "broken on request"));
+        }
+        prepare(&MemorySnapshot { state })?;
+        inner.poisoned = false;
+        Ok(())
+    }
+}
+
+/// A state that is being received.
+struct Receiving {
+    store: Arc<Mutex<Inner>>,
+    number: u64,
+    state: State,
+}
+
+impl Incoming for Receiving {
+    fn write(&mut self, batch: &Batch) -> Result<(), Error> {
+        batch.ops.iter().try_for_each(|op| self.state.apply(op))
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<(), Error> {
+        let state = Arc::new(std::mem::take(&mut self.state));
+        self.store.lock().received.insert(self.number, state);
+        Ok(())
+    }
+}
+
+impl Drop for Receiving {
+    fn drop(&mut self) {
+        self.store.lock().receiving = false;
+    }
+}
+
+impl std::fmt::Debug for Receiving {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Receiving")
+            .field("number", &self.number)
+            .finish_non_exhaustive()
     }
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-use crate::backend::{Backend, Memory};
-use crate::{KeyRange, KeySpace, Options, RangeQuery, Reader, View};
+use crate::backend::{Backend, Incoming, Memory, Prepare};
+use crate::{Error, KeyRange, KeySpace, Options, RangeQuery, Reader, View};
 
 /// A clock of the processor time that this thread has used, so that a busy machine changes little.
 #[derive(Clone, Copy)]
@@ -44,6 +44,22 @@ impl Backend for Nowhere {
 
     fn defragment(&self) -> Result<(), crate::Error> {
         Ok(())
+    }
+
+    fn receive(&self, _number: u64) -> Result<Box<dyn Incoming>, Error> {
+        unreachable!()
+    }
+
+    fn received(&self) -> Result<Vec<u64>, Error> {
+        unreachable!()
+    }
+
+    fn discard(&self, _number: u64) -> Result<(), Error> {
+        unreachable!()
+    }
+
+    fn install(&self, _number: u64, _prepare: &mut Prepare<'_>) -> Result<(), Error> {
+        unreachable!()
     }
 }
 

@@ -35,7 +35,7 @@ use super::verify::verify;
 use super::walk::{Position, STEP_BYTES};
 use super::{Lmdb, Writer};
 use crate::Error;
-use crate::backend::{Backend as _, Batch};
+use crate::backend::{Backend as _, Batch, Sizes};
 
 /// Replays before the swap, so that little is left for the time when commits must wait.
 const CATCH_UPS_MAX: usize = 8;
@@ -70,6 +70,7 @@ fn rewrite(lmdb: &Lmdb, next: GenerationNumber) -> Result<(), Error> {
         scratch: Vec::new(),
     };
     while !copy.position.is_end() {
+        lmdb.reception.give_way()?;
         copy.step()?;
         copy.replay(lmdb.writer.lock().take_recorded()?)?;
     }
@@ -159,10 +160,16 @@ impl Lmdb {
     /// Goes on with an installed generation that has the state of the current one.
     fn take_over(&self, number: GenerationNumber) -> Result<(), Error> {
         let generation = Generation::open(&self.directory.path(number), &self.options)?;
-        self.sizes.set(generation.sizes()?);
-        let old = std::mem::replace(&mut *self.current.write(), Arc::new(generation));
-        old.retire(Arc::downgrade(&self.cleaner));
+        let sizes = generation.sizes()?;
+        self.put_in_use(Arc::new(generation), sizes);
         Ok(())
+    }
+
+    /// Lets commits and snapshots see `generation` from now on; with `writer` locked.
+    pub(super) fn put_in_use(&self, generation: Arc<Generation>, sizes: Sizes) {
+        self.sizes.set(sizes);
+        let old = std::mem::replace(&mut *self.current.write(), generation);
+        old.retire(Arc::downgrade(&self.cleaner));
     }
 }
 

@@ -2,7 +2,10 @@
 //!
 //! A generation is built as `DIR/N.tmp`, and renamed when everything in it is durable, so a directory with a plain
 //! number is always complete. `DIR/N/FORMAT` is a line of text that names the version of the layout; it is read before
-//! LMDB sees the directory, so a version that is too new is refused without a byte written.
+//! LMDB sees the directory, so a version that is too new is refused without a byte written. For what comes from elsewhere
+//! see [`received`].
+
+mod received;
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write as _};
@@ -63,7 +66,7 @@ where
 }
 
 /// The place of all generations of one store.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Directory {
     root: PathBuf,
 }
@@ -117,26 +120,7 @@ impl Directory {
 
     /// Refuses a generation that is open, that this version cannot read, or that lacks files or their ends. Writes nothing.
     pub(super) fn check(&self, number: GenerationNumber) -> Result<(), Error> {
-        let path = self.path(number);
-        let canonical = path.canonicalize().map_err(at("open generation", &path))?;
-        // Before any file is opened: closing a second handle of a file may drop LMDB's locks on it.
-        if heed::env_closing_event(&canonical).is_some() {
-            return Err(at("open generation", &path)("store is already open"));
-        }
-        let file = path.join(FORMAT_FILE);
-        let format = fs::read(&file).map_err(at("read format of generation", &file))?;
-        if format != FORMAT.as_bytes() {
-            let found = String::from_utf8_lossy(&format[..format.len().min(80)]).into_owned();
-            let reason = format!("unknown format {found:?}, this version reads {FORMAT:?}");
-            return Err(at("read format of generation", &file)(reason));
-        }
-        // LMDB would create a missing file, and an empty store must not pass for the lost one.
-        let data = self.data_file(number);
-        if !pages::is_full_length(&data)? {
-            // The missing pages may be free ones. If not, LMDB would find out by a signal.
-            pages::check(&data)?;
-        }
-        Ok(())
+        check(&self.path(number))
     }
 
     /// LMDB's data file of a finished generation.
@@ -147,18 +131,7 @@ impl Directory {
     /// Creates the directory in which a generation is built, empty but for its format.
     pub(super) fn create_temporary(&self, number: GenerationNumber) -> Result<PathBuf, Error> {
         let path = self.temporary_path(number);
-        let create = || {
-            // Found out after the copy, it could not be told from a rename that half happened.
-            if fs::exists(self.path(number))? {
-                return Err(io::ErrorKind::AlreadyExists.into());
-            }
-            remove(&path)?;
-            DirBuilder::new().mode(0o700).create(&path)?;
-            let mut file = File::create_new(path.join(FORMAT_FILE))?;
-            file.write_all(FORMAT.as_bytes())?;
-            file.sync_all()
-        };
-        create().map_err(at("create generation", &path))?;
+        create(&path, &self.path(number)).map_err(at("create generation", &path))?;
         Ok(path)
     }
 
@@ -191,6 +164,7 @@ impl Directory {
                 .strip_suffix(TEMPORARY_SUFFIX)
                 .and_then(GenerationNumber::parse)
                 .is_some();
+            let unfinished = unfinished || received::is_unfinished(&name);
             let superseded = GenerationNumber::parse(&name).is_some_and(|number| number < latest);
             if unfinished || superseded {
                 let path = self.root.join(name);
@@ -215,6 +189,42 @@ impl Directory {
         };
         list().map_err(at("list generations", &self.root))
     }
+}
+
+/// Creates a directory, empty but for its format, that is to become `last` when it is full.
+fn create(path: &Path, last: &Path) -> io::Result<()> {
+    // Found out after the copy, it could not be told from a rename that half happened.
+    if fs::exists(last)? {
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
+    remove(path)?;
+    DirBuilder::new().mode(0o700).create(path)?;
+    let mut file = File::create_new(path.join(FORMAT_FILE))?;
+    file.write_all(FORMAT.as_bytes())?;
+    file.sync_all()
+}
+
+/// Refuses a generation that is open, that this version cannot read, or that lacks files or their ends. Writes nothing.
+fn check(path: &Path) -> Result<(), Error> {
+    let canonical = path.canonicalize().map_err(at("open generation", path))?;
+    // Before any file is opened: closing a second handle of a file may drop LMDB's locks on it.
+    if heed::env_closing_event(&canonical).is_some() {
+        return Err(at("open generation", path)("store is already open"));
+    }
+    let file = path.join(FORMAT_FILE);
+    let format = fs::read(&file).map_err(at("read format of generation", &file))?;
+    if format != FORMAT.as_bytes() {
+        let found = String::from_utf8_lossy(&format[..format.len().min(80)]).into_owned();
+        let reason = format!("unknown format {found:?}, this version reads {FORMAT:?}");
+        return Err(at("read format of generation", &file)(reason));
+    }
+    // LMDB would create a missing file, and an empty store must not pass for the lost one.
+    let data = path.join(DATA_FILE);
+    if !pages::is_full_length(&data)? {
+        // The missing pages may be free ones. If not, LMDB would find out by a signal.
+        pages::check(&data)?;
+    }
+    Ok(())
 }
 
 /// Removes a generation's directory, or whatever has its name; one that is already gone is fine.

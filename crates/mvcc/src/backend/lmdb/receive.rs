@@ -1,0 +1,134 @@
+//! A whole other state: filled beside the store in use, and put in its place.
+//!
+//! Rows come in batches and are appended to an environment of their own, so the store in use notices nothing. The state is
+//! complete when every row was read back and all names are durable. Installing it is one rename, which is the moment at
+//! which a restart changes sides, and then one change of a pointer, which is when readers do.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use super::directory::Directory;
+use super::generation::{Appends, Generation};
+use super::snapshot::LmdbSnapshot;
+use super::verify::verify;
+use super::{Lmdb, Writer};
+use crate::Error;
+use crate::backend::{Batch, Incoming, Prepare};
+
+/// Who is busy with states from elsewhere.
+#[derive(Debug, Default)]
+pub(super) struct Reception {
+    /// Set while a state is being received.
+    receiving: Arc<AtomicBool>,
+    /// Installs that wait for a rewrite to give up.
+    installs: AtomicUsize,
+}
+
+impl Reception {
+    /// Refuses to go on with a rewrite when an install waits for it: of what is about to go nothing need be kept.
+    pub(super) fn give_way(&self) -> Result<(), Error> {
+        if self.installs.load(Ordering::Relaxed) > 0 {
+            return Err(Error::backend(
+                "defragment",
+                "a received state is being installed",
+            ));
+        }
+        Ok(())
+    }
+
+    fn begin(&self) -> Result<Slot, Error> {
+        if self.receiving.swap(true, Ordering::AcqRel) {
+            return Err(Error::backend("receive state", "another is being received"));
+        }
+        Ok(Slot(Arc::clone(&self.receiving)))
+    }
+}
+
+/// The right to receive; given back when dropped.
+#[derive(Debug)]
+struct Slot(Arc<AtomicBool>);
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+/// A state that is being received.
+#[derive(Debug)]
+struct Receiving {
+    directory: Directory,
+    number: u64,
+    /// `None` once it is closed.
+    target: Option<Arc<Generation>>,
+    scratch: Vec<u8>,
+    _slot: Slot,
+}
+
+pub(super) fn begin(lmdb: &Lmdb, number: u64) -> Result<Box<dyn Incoming>, Error> {
+    let slot = lmdb.reception.begin()?;
+    let directory = lmdb.directory.clone();
+    let path = directory.create_receiving(number)?;
+    let target = Generation::create(&path, &lmdb.options)?;
+    Ok(Box::new(Receiving {
+        directory,
+        number,
+        target: Some(Arc::new(target)),
+        scratch: Vec::new(),
+        _slot: slot,
+    }))
+}
+
+impl Incoming for Receiving {
+    fn write(&mut self, batch: &Batch) -> Result<(), Error> {
+        let Some(target) = &self.target else {
+            return Err(Error::Poisoned);
+        };
+        let mut txn = target.write()?;
+        for op in &batch.ops {
+            target.apply(&mut txn, op, Appends::Strict, &mut self.scratch)?;
+        }
+        target.commit(txn).map(drop)
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<(), Error> {
+        let target = self.target.take().ok_or(Error::Poisoned)?;
+        verify(&target)?;
+        let target = Arc::into_inner(target).expect("the snapshots of the verification are gone");
+        // heed knows an environment by its path, so it is closed before that changes.
+        target.close()?;
+        self.directory.complete_received(self.number)
+    }
+}
+
+impl Drop for Receiving {
+    fn drop(&mut self) {
+        self.target = None;
+        // Of a finished one nothing is left under this name. What cannot be removed goes at the next start.
+        let _ = self.directory.remove_receiving(self.number);
+    }
+}
+
+/// Puts a received state in the place of the one in use.
+pub(super) fn install(lmdb: &Lmdb, received: u64, prepare: &mut Prepare<'_>) -> Result<(), Error> {
+    lmdb.reception.installs.fetch_add(1, Ordering::Relaxed);
+    let mut number = lmdb.number.lock();
+    lmdb.reception.installs.fetch_sub(1, Ordering::Relaxed);
+    let next = number.next();
+    let mut writer = lmdb.writer.lock();
+    if writer.poisoned {
+        return Err(Error::Poisoned);
+    }
+    lmdb.directory.check_received(received)?;
+    // A restart may find the new state from here on, so after an error the old one must not take another commit.
+    writer.poisoned = true;
+    lmdb.directory.install_received(received, next)?;
+    let path = lmdb.directory.path(next);
+    let generation = Arc::new(Generation::open(&path, &lmdb.options)?);
+    let sizes = generation.sizes()?;
+    prepare(&LmdbSnapshot::new(Arc::clone(&generation))?)?;
+    lmdb.put_in_use(generation, sizes);
+    *number = next;
+    *writer = Writer::default();
+    Ok(())
+}
