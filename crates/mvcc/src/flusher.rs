@@ -116,7 +116,8 @@ impl Flusher {
         if self.wanted {
             Some(Wake::FlushDue)
         } else {
-            self.deletes.has_work().then_some(Wake::DeletesDue)
+            let may_delete = self.deletes.has_work() && !self.shared.holds_deletes();
+            may_delete.then_some(Wake::DeletesDue)
         }
     }
 
@@ -127,6 +128,8 @@ impl Flusher {
     /// # Errors
     /// Those of the backend, after which every call answers [`Error::Poisoned`].
     pub fn flush(&mut self) -> Result<Progress, Error> {
+        let shared = Arc::clone(&self.shared);
+        let _whole = shared.gate.lock();
         // The view first: all that belongs to it has been sent before it was published.
         fail::fail_point!("flushBeforeCollect");
         let view = self.shared.current.load_full();
@@ -173,10 +176,10 @@ impl Flusher {
         self.flush()
     }
 
-    /// Whether superseded rows wait to be deleted.
+    /// Whether superseded rows wait to be deleted and may be now.
     pub fn has_deletes(&mut self) -> bool {
         self.receive();
-        self.deletes.has_work()
+        self.deletes.has_work() && !self.shared.holds_deletes()
     }
 
     /// Adds the rows since the last flush and returns their bytes.
@@ -232,6 +235,9 @@ impl Flusher {
     /// Adds the next deletes, and the mark of the compaction that they finish.
     fn add_deletes(&mut self, ops: &mut Vec<Op>) -> Deleted {
         let before = ops.len();
+        if self.shared.holds_deletes() {
+            return Deleted::default();
+        }
         let Some(step) = self.deletes.next(self.delete_rows_max) else {
             return Deleted::default();
         };
@@ -295,6 +301,11 @@ impl Flusher {
                     keys,
                     last,
                 } => self.deletes.add(compacted, keys, last),
+                ToFlusher::Installed { revision, batch } => {
+                    self.staged.clear();
+                    self.deletes = Deletes::default();
+                    (self.revision, self.batch) = (revision, batch);
+                }
             }
         }
         loop {

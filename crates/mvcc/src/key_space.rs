@@ -1,6 +1,7 @@
 //! The owner of the key space: the one place where it changes.
 
 mod compactor;
+mod install;
 mod load;
 mod small_rows;
 
@@ -9,6 +10,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 
 use crate::backend::{Backend, Snapshot};
 use crate::flusher::Flusher;
@@ -16,10 +18,12 @@ use crate::index::Index;
 use crate::link::{DELETES_RUN, Flushed, Ring, ToFlusher};
 use crate::meta::{Marks, SCHEDULED_COMPACTION, compaction_row};
 use crate::overlay::OverlayQueue;
+use crate::pause::Pauses;
 use crate::row::RowArena;
 use crate::view::Shared;
 use crate::{Bucket, Error, View, Views, WriteTxn};
 use compactor::Compactor;
+pub(crate) use compactor::DELETES_PENDING_MAX;
 use load::Loaded;
 pub use load::LoadedRow;
 use small_rows::SmallRows;
@@ -134,6 +138,8 @@ impl KeySpace {
             flushed_index: AtomicU64::new(marks.applied_index),
             unflushed_bytes: AtomicUsize::new(0),
             deletes_pending: AtomicUsize::new(0),
+            gate: Mutex::default(),
+            pauses: Pauses::default(),
         });
         let (to_flusher, inbox) = channel();
         let (ring, rings) = channel();

@@ -31,6 +31,8 @@ pub(crate) enum ToFlusher {
         keys: Vec<RecordKey>,
         last: bool,
     },
+    /// Another state has taken the place of all that was sent before; it is durable up to this view.
+    Installed { revision: i64, batch: u64 },
 }
 
 /// From the owner to the flusher, which it wakes.

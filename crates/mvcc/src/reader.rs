@@ -73,7 +73,7 @@ impl Reader {
             let view = newer.as_deref().unwrap_or(view);
             let at = view.resolve(query.revision)?;
             if query.needs_rows() && !self.pin(at)? {
-                newer = Some(self.views.load());
+                newer = Some(self.newer_view());
                 continue;
             }
             let mut scratch = std::mem::take(&mut self.scratch);
@@ -115,7 +115,7 @@ impl Reader {
                 return Ok(None);
             };
             if record.main <= view.flushed && !self.pin(at)? {
-                newer = Some(self.views.load());
+                newer = Some(self.newer_view());
                 continue;
             }
             let encoded = self.rows(view).get(record.revision())?;
@@ -150,6 +150,23 @@ impl Reader {
         let whole = pinned.deleting <= at;
         self.pinned = Some(pinned);
         Ok(whole)
+    }
+
+    /// A view that knows of all compactions whose rows the pinned snapshot may lack.
+    ///
+    /// It is out already, but for the moment in which a received state takes its place.
+    fn newer_view(&self) -> Arc<View> {
+        loop {
+            let view = self.views.load();
+            if view.compacted >= self.deleting() {
+                return view;
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    fn deleting(&self) -> i64 {
+        self.pinned.as_ref().map_or(-1, |pinned| pinned.deleting)
     }
 
     fn rows<'a>(&'a self, view: &'a View) -> Rows<'a> {

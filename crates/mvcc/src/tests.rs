@@ -5,3 +5,4 @@ mod model;
 mod property;
 mod text;
 mod threads;
+mod transfer;

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 
 use crate::backend::Backend;
 use crate::index::Index;
 use crate::overlay::Overlay;
+use crate::pause::Pauses;
 use crate::{Error, KeyRange, Reader};
 
 /// The key space after one batch of applied entries.
@@ -150,6 +152,20 @@ pub(crate) struct Shared {
     pub(crate) unflushed_bytes: AtomicUsize,
     /// Superseded rows handed to the flusher and not yet deleted.
     pub(crate) deletes_pending: AtomicUsize,
+    /// Held from before a flush looks at the newest view until it is reported, and while a state is being installed.
+    pub(crate) gate: Mutex<()>,
+    pub(crate) pauses: Pauses,
+}
+
+impl Shared {
+    pub(crate) fn deletes_pending(&self) -> usize {
+        self.deletes_pending.load(Ordering::Relaxed)
+    }
+
+    /// Whether rows must not be deleted now, because somebody walks them.
+    pub(crate) fn holds_deletes(&self) -> bool {
+        self.pauses.hold(self.deletes_pending())
+    }
 }
 
 impl fmt::Debug for Shared {

@@ -7,7 +7,7 @@ use crate::link::ToFlusher;
 use crate::meta::Marks;
 
 /// Superseded rows that may wait to be deleted; beyond, the walk pauses.
-const DELETES_PENDING_MAX: usize = 2_000_000;
+pub(crate) const DELETES_PENDING_MAX: usize = 2_000_000;
 
 /// Where the compactions are that were accepted and are not through the index yet.
 ///

@@ -93,7 +93,7 @@ impl Reader {
             if self.add_keys(Rule::new(view, at), &mut digest)? {
                 return Ok(view.hashed(digest, at));
             }
-            newer = Some(self.views.load());
+            newer = Some(self.newer_view());
         }
     }
 
@@ -115,7 +115,7 @@ impl Reader {
                     let snapshot = self.snapshot().expect("pinned just now");
                     add_small(snapshot, bucket, &mut digest)?;
                 } else if !self.add_keys(Rule::new(view, view.revision), &mut digest)? {
-                    newer = Some(self.views.load());
+                    newer = Some(self.newer_view());
                     continue 'views;
                 }
             }
@@ -147,10 +147,6 @@ impl Reader {
             });
         }
         result.map(|()| true)
-    }
-
-    fn deleting(&self) -> i64 {
-        self.pinned.as_ref().map_or(-1, |pinned| pinned.deleting)
     }
 }
 

@@ -48,6 +48,8 @@ impl Reader {
         let stored_high = high.min(view.flushed);
         if low <= stored_high {
             if !self.pin(low)? {
+                // Whoever asks for the reason finds it in the newest view.
+                self.newer_view();
                 return Err(Error::Compacted);
             }
             let snapshot = self.snapshot().expect("pinned just now");

@@ -217,3 +217,58 @@ fn every_commit_has_the_small_rows_of_its_applied_index() {
         }
     });
 }
+
+/// A lagging copy gets the state of another one again and again, while readers read.
+fn install_under_readers(target_backend: Arc<dyn Backend>, rounds: u64) {
+    let (mut source, mut source_flusher) =
+        KeySpace::open(Arc::new(Memory::new()), OPTIONS, &mut |_| {}).unwrap();
+    let (mut space, flusher) =
+        KeySpace::open(target_backend.clone(), OPTIONS, &mut |_| {}).unwrap();
+    let (stop, views) = (AtomicBool::new(false), space.views());
+    std::thread::scope(|scope| {
+        let _stop = StopOnDrop(&stop);
+        scope.spawn(|| flush_until(flusher, &stop));
+        for seed in 0..2 {
+            let (views, stop) = (&views, &stop);
+            scope.spawn(move || {
+                let _stop = StopOnDrop(stop);
+                read_until(views, seed, stop);
+            });
+        }
+        for round in 1..=rounds {
+            (0..100 + round % 60).for_each(|_| write(&mut source));
+            source.compact(source.revision() - 80).unwrap();
+            source.publish(round * 100, 1);
+            while source.maintain() || source_flusher.has_deletes() {
+                source_flusher.flush().unwrap();
+            }
+            source_flusher.flush().unwrap();
+            let mut export = source.views().export(1000).unwrap();
+            let index = super::transfer::transfer(&mut export, &*target_backend, &mut || {});
+            space.install(index, &mut |_| {}, &mut |_| Ok(())).unwrap();
+            for more in 1..20 {
+                write(&mut space);
+                space.publish(index + more, 1);
+            }
+            if stop.load(Ordering::Relaxed) {
+                break;
+            }
+        }
+    });
+}
+
+/// covers: P-KV-06, P-KV-07, P-W-05
+#[test]
+fn readers_see_the_state_of_their_view_while_another_is_installed() {
+    install_under_readers(Arc::new(Memory::new()), 40);
+}
+
+/// covers: L-21
+#[cfg(feature = "lmdb")]
+#[test]
+fn readers_of_lmdb_see_the_state_of_their_view_while_another_is_installed() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = crate::backend::LmdbOptions::default();
+    let lmdb = crate::backend::Lmdb::open(dir.path(), options).unwrap();
+    install_under_readers(Arc::new(lmdb), 25);
+}
