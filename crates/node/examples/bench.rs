@@ -18,7 +18,7 @@ use ferrod_env::{Clock, RealClock, RealDisk};
 use ferrod_node::{
     AppliedChange, BoxError, CommittedChange, ConfChange, ConfChangeKind, Config, DropReason,
     DurableLog, Entry, Error, MemberId, NoPeers, Node, NodeHandle, Observer, Pace, Parts,
-    ProposalId, SoftState, StartingPoint, StateMachine, WriteStats,
+    ProposalId, SoftState, StartingPoint, StateMachine, StateMeta, WriteStats,
 };
 use ferrod_wal::{Identity, Options};
 
@@ -56,6 +56,10 @@ impl StateMachine for Machine {
 
     fn apply_change(&mut self, _change: AppliedChange) -> Result<(), BoxError> {
         Ok(())
+    }
+
+    fn install(&mut self, _state: &StateMeta) -> Result<(), BoxError> {
+        Err("there is nobody to get a copy from".into())
     }
 
     fn role_changed(&mut self, _state: SoftState) {}

@@ -2,7 +2,7 @@
 
 use crate::{
     ConfChange, ConfState, DropReason, Entry, HardState, LogIndex, MemberId, PeerMessage, Proposal,
-    ProposalId, ReadFailure, ReadId, ReadyNumber, Term,
+    ProposalId, ReadFailure, ReadId, ReadyNumber, StateMeta, Term,
 };
 
 /// Everything that can happen to a member. The driver owns the sources, the core owns the meaning.
@@ -36,6 +36,24 @@ pub enum Input {
         /// Whether it takes effect. The same on every member.
         accepted: bool,
     },
+    /// The answer to [`Action::OfferState`]: the copy that can be sent to a member, or why there is
+    /// none.
+    StateOffered {
+        /// Who is to get it.
+        to: MemberId,
+        /// Its description.
+        offer: Result<StateMeta, String>,
+    },
+    /// The end of what [`PeerBody::State`](crate::PeerBody::State) began: the copy has arrived as a
+    /// whole, or will never.
+    StateSent {
+        /// Who was to get it.
+        to: MemberId,
+        /// Up to where.
+        index: LogIndex,
+        /// Whether the receiver has all of it.
+        arrived: bool,
+    },
     /// Nothing has happened for a while: what was not worth a write so far may be written now.
     Idle,
 }
@@ -49,6 +67,22 @@ pub enum Action {
     Send(Vec<PeerMessage>),
     /// To be written; durable before [`Input::Persisted`] comes back.
     Persist(Batch),
+    /// A member needs a copy of the state machine, to be offered by [`Input::StateOffered`]. Asked
+    /// once until it is answered.
+    OfferState {
+        /// Who needs it.
+        to: MemberId,
+    },
+    /// The copy offered for this member will not be asked for any more.
+    WithdrawState {
+        /// Who does not need it.
+        to: MemberId,
+    },
+    /// The copy of a leader's state that a peer brought is not wanted.
+    RefuseState(StateMeta),
+    /// Replace the state machine by the copy that a peer brought. The log has a durable record of
+    /// it: whatever is asked for later builds on it.
+    InstallState(StateMeta),
     /// Committed entries, the same sequence on every member; all of them
     /// [`Normal`](crate::EntryKind::Normal).
     Apply(Vec<Entry>),
@@ -85,6 +119,9 @@ pub enum Action {
 pub struct Batch {
     /// What [`Input::Persisted`] calls it.
     pub number: ReadyNumber,
+    /// The copy of a leader's state that replaces the log up to its index; written before the
+    /// entries.
+    pub state: Option<StateMeta>,
     /// Contiguous. An entry replaces one of its index and everything behind that.
     pub entries: Vec<Entry>,
     /// Set if it changed since it was last written; written behind the entries.

@@ -155,6 +155,8 @@ impl Core {
             Input::Persisted(ReadyNumber(number)) => self.outbox.persisted(number),
             Input::Applied(index) => self.applied_to(index),
             Input::ChangeJudged { index, accepted } => self.change_judged(index, accepted, actions),
+            // Nobody is asked for a copy yet, so there is none to hear of.
+            Input::StateOffered { .. } | Input::StateSent { .. } => {}
             Input::Idle => self.write_commit(actions),
         }
     }
@@ -180,6 +182,7 @@ impl Core {
         }
         match message.body {
             PeerBody::Propose(forward) => self.take_forward(message.from, forward, actions),
+            PeerBody::State(state) => actions.push(Action::RefuseState(state)),
             PeerBody::TimeoutNow => self.wish = convert::raft_message(message).map(Wish::TakeOver),
             _ => {
                 let message =

@@ -14,13 +14,14 @@ use std::time::Duration;
 
 pub(crate) use self::applier::Applier;
 use self::applier::ApplyJob;
-pub(crate) use self::crew::Crew;
+pub use self::crew::Work;
+pub(crate) use self::crew::{ApplyLoop, Crew, WriteLoop};
 use self::writer::WriteJob;
 pub(crate) use self::writer::Writer;
 use crate::status::Board;
 use crate::{
-    Action, Batch, Core, DropReason, Error, Input, LogIndex, MemberId, Observer, PeerMessage,
-    Proposal, ReadFailure, ReadId, Role, SoftState, StateMachine, Transport,
+    Action, Batch, Core, DropReason, Error, Input, LogIndex, MemberId, Observer, PeerBody,
+    PeerMessage, Proposal, ReadFailure, ReadId, Role, SoftState, StateMachine, Transport,
 };
 
 /// Called with the index that a read must wait for. Runs on the node thread, or in the call; must
@@ -35,6 +36,8 @@ pub(crate) enum Event {
     Unreachable(MemberId),
     LeaderGone(MemberId),
     Transfer(MemberId),
+    /// News of a copy of the state.
+    State(Input),
     /// The state machine has made the effect of this index durable.
     Flushed(LogIndex),
     /// A loop of the crew did some jobs.
@@ -61,14 +64,14 @@ impl Event {
     }
 }
 
-/// What the thread does next.
+/// When the node wants its next step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Next {
-    /// Call again at once.
+pub enum Next {
+    /// At once.
     Again,
-    /// Call again when something happens, or at this time.
+    /// When something happens, or at this time of its clock.
     Wait(Duration),
-    /// Everything is written and applied; do not call again.
+    /// Never: everything is written and applied.
     Stopped,
 }
 
@@ -212,6 +215,7 @@ impl<S: StateMachine, T: Transport> Engine<S, T> {
             Event::Unreachable(peer) => self.inputs.push(Input::Unreachable(peer)),
             Event::LeaderGone(peer) => self.inputs.push(Input::LeaderGone(peer)),
             Event::Transfer(member) => self.inputs.push(Input::Transfer(member)),
+            Event::State(input) => self.inputs.push(input),
             Event::Flushed(index) => self.flushed = self.flushed.max(Some(index)),
             Event::Done {
                 writes,
@@ -311,6 +315,10 @@ impl<S: StateMachine, T: Transport> Engine<S, T> {
                 self.applies.push_back(ApplyJob::Role(state));
             }
             Action::Send(messages) => self.send(messages),
+            Action::OfferState { to } => self.transport.offer_state(to),
+            Action::WithdrawState { to } => self.transport.withdraw_state(to),
+            Action::RefuseState(state) => self.transport.state_refused(&state),
+            Action::InstallState(state) => self.applies.push_back(ApplyJob::Install(state)),
             Action::Persist(batch) => self.writes.push(batch),
             Action::Apply(entries) => self.applies.push_back(ApplyJob::Entries(entries)),
             Action::JudgeChange(change) => self.applies.push_back(ApplyJob::Judge(change)),
@@ -321,7 +329,12 @@ impl<S: StateMachine, T: Transport> Engine<S, T> {
         }
     }
 
-    fn send(&mut self, messages: Vec<PeerMessage>) {
+    /// A copy of the state goes its own way.
+    fn send(&mut self, mut messages: Vec<PeerMessage>) {
+        let is_state = |message: &mut PeerMessage| matches!(message.body, PeerBody::State(_));
+        for message in messages.extract_if(.., is_state) {
+            self.transport.send_state(message);
+        }
         // `return` at either loses the messages.
         fail::fail_point!(
             "raftBeforeLeaderSend",
@@ -333,7 +346,9 @@ impl<S: StateMachine, T: Transport> Engine<S, T> {
             self.core.soft_state().role != Role::Leader,
             |_| {}
         );
-        self.transport.send(messages);
+        if !messages.is_empty() {
+            self.transport.send(messages);
+        }
     }
 
     fn answer(&mut self, reads: &[ReadId], result: Result<LogIndex, ReadFailure>) {
@@ -349,6 +364,7 @@ impl<S: StateMachine, T: Transport> Engine<S, T> {
     fn applies_here(&self, job: &ApplyJob, more: &dyn Fn() -> bool) -> bool {
         let few = match job {
             ApplyJob::Entries(entries) => entries.len() <= self.pace.apply_here_max,
+            ApplyJob::Install(_) => false,
             ApplyJob::Judge(_) | ApplyJob::Change(_) | ApplyJob::Role(_) => {
                 self.pace.apply_here_max > 0
             }

@@ -25,6 +25,9 @@
 //!     fn apply_change(&mut self, _: AppliedChange) -> Result<(), BoxError> {
 //!         Ok(()) // A real one stores the configuration with the applied index.
 //!     }
+//!     fn install(&mut self, _: &StateMeta) -> Result<(), BoxError> {
+//!         Err("no copy can have come: there are no peers".into())
+//!     }
 //!     fn role_changed(&mut self, _: SoftState) {}
 //! }
 //!
@@ -79,6 +82,7 @@ mod durable_log;
 mod engine;
 mod entry;
 mod error;
+mod executor;
 mod ids;
 mod machine;
 mod message;
@@ -87,6 +91,7 @@ mod proposal;
 mod queue;
 mod record;
 mod recovered;
+mod state;
 mod status;
 
 pub use self::core::Core;
@@ -95,13 +100,15 @@ pub use conf::{ConfChange, ConfChangeKind, ConfState};
 pub use config::{Config, Limits, LogSink, Severity};
 pub use dump::{Dump, dump};
 pub use durable_log::{DurableLog, OpenedLog, WriteStats};
-pub use engine::{Pace, ReadCallback};
+pub use engine::{Next, Pace, ReadCallback, Work};
 pub use entry::{Entry, EntryKind, HardState};
 pub use error::{BoxError, Error};
+pub use executor::Executor;
 pub use ids::{LogIndex, MemberId, ProposalId, ReadId, ReadyNumber, Term};
 pub use machine::{NoPeers, Observer, StateMachine, Transport};
 pub use message::{Forward, PeerBody, PeerMessage};
 pub use node::{Node, NodeHandle, Parts};
 pub use proposal::{DropReason, Proposal, ReadFailure};
 pub use recovered::{Recovered, StartingPoint};
+pub use state::StateMeta;
 pub use status::Status;

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use crate::{
-    AppliedChange, BoxError, CommittedChange, DropReason, Entry, Error, PeerMessage, ProposalId,
-    SoftState, WriteStats,
+    AppliedChange, BoxError, CommittedChange, DropReason, Entry, Error, MemberId, PeerMessage,
+    ProposalId, SoftState, StateMeta, WriteStats,
 };
 
 /// What committed entries are applied to. Called from one thread at a time, in log order.
@@ -29,6 +29,13 @@ pub trait StateMachine: Send + 'static {
     /// As [`StateMachine::apply`].
     fn apply_change(&mut self, change: AppliedChange) -> Result<(), BoxError>;
 
+    /// Goes on from the copy of a leader's state that the transport has received and made durable.
+    /// The log already says so: after a crash at any point from here on, the start finishes it.
+    ///
+    /// # Errors
+    /// As [`StateMachine::apply`].
+    fn install(&mut self, state: &StateMeta) -> Result<(), BoxError>;
+
     /// Goes on with work that can wait, in a small step: called again and again while there is nothing to apply, as long
     /// as it returns that there is more, and now and then after that.
     fn idle(&mut self) -> bool {
@@ -44,6 +51,31 @@ pub trait Transport: Send + 'static {
     /// Sends what it can without blocking; the rest may be lost, and is reported by
     /// [`NodeHandle::unreachable`](crate::NodeHandle::unreachable).
     fn send(&mut self, messages: Vec<PeerMessage>);
+
+    /// Prepares a copy of the state machine for a member that is too far behind, elsewhere; when it
+    /// can be sent, [`NodeHandle::state_offered`](crate::NodeHandle::state_offered) says so.
+    ///
+    /// A transport without copies never answers: the member stays behind.
+    fn offer_state(&mut self, to: MemberId) {
+        let _ = to;
+    }
+
+    /// Drops the copy that was offered for this member, or is being prepared.
+    fn withdraw_state(&mut self, to: MemberId) {
+        let _ = to;
+    }
+
+    /// Sends the copy that was offered, after this message, whose body is
+    /// [`PeerBody::State`](crate::PeerBody::State). At the end, whatever it is,
+    /// [`NodeHandle::state_sent`](crate::NodeHandle::state_sent) says so.
+    fn send_state(&mut self, message: PeerMessage) {
+        let _ = message;
+    }
+
+    /// Deletes a copy that was received: it is not wanted.
+    fn state_refused(&mut self, state: &StateMeta) {
+        let _ = state;
+    }
 }
 
 /// No way to any peer, for a member that has none.

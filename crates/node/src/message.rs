@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::{Entry, EntryKind, LogIndex, MemberId, Term};
+use crate::{Entry, EntryKind, LogIndex, MemberId, StateMeta, Term};
 
 /// A message from one member to another. It may be lost, repeated or overtaken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,6 +106,9 @@ pub enum PeerBody {
     },
     /// Proposals that wait at a follower; `term` is the term in which the receiver leads.
     Propose(Forward),
+    /// The receiver is to go on from a copy of the leader's state machine instead of entries that
+    /// nobody has any more. Delivered when the whole copy is there.
+    State(StateMeta),
 }
 
 /// A batch of proposals that is sent to the leader once and never again.

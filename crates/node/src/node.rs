@@ -1,18 +1,20 @@
 //! A running member: its threads, and the handle that everyone else has.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
 use ferrod_env::Clock;
 use std::sync::mpsc;
 
-use crate::engine::{Applier, Crew, Engine, Event, Next, Writer};
-use crate::queue::{Receiver, Sender, queue};
+use crate::engine::{Applier, Event};
+use crate::executor::into_machine;
+use crate::queue::Sender;
 use crate::status::Board;
 use crate::{
-    Config, Core, DropReason, DurableLog, Error, LogIndex, MemberId, Observer, Pace, PeerMessage,
-    Proposal, ProposalId, ReadCallback, Recovered, StartingPoint, StateMachine, Status, Transport,
+    BoxError, Config, DropReason, DurableLog, Error, Executor, Input, LogIndex, MemberId, Observer,
+    Pace, PeerMessage, Proposal, ProposalId, ReadCallback, Recovered, StartingPoint, StateMachine,
+    StateMeta, Status, Transport,
 };
 
 /// Everything a member is made of.
@@ -40,7 +42,7 @@ pub struct Parts<S, T> {
 /// A running member. Dropping it without [`Node::stop`] leaves its threads running.
 pub struct Node<S> {
     handle: NodeHandle,
-    applier: Arc<Mutex<Applier<S>>>,
+    machine: Arc<Mutex<Applier<S>>>,
     threads: Vec<JoinHandle<()>>,
     outcome: mpsc::Receiver<Result<(), Error>>,
 }
@@ -58,54 +60,28 @@ impl<S: StateMachine> Node<S> {
     /// # Errors
     /// Those of [`Core::new`]; [`Error::Thread`].
     pub fn start<T: Transport>(parts: Parts<S, T>) -> Result<Node<S>, Error> {
-        let Parts {
-            config,
-            pace,
-            log,
-            recovered,
-            from,
+        let Executor {
+            handle,
+            mut node,
+            mut writer,
+            mut applier,
             machine,
-            transport,
-            observer,
-            clock,
-        } = parts;
-        let bytes_max = config.limits.batch_bytes_max;
-        let core = Core::new(config, recovered, &from)?;
-        let board = Arc::new(Board::default());
-        board.set_applied(from.applied);
-        board.set_log(core.committed(), core.last_index());
-        board.set_soft(core.soft_state());
-
-        let (events, inbox) = queue();
+        } = Executor::new(parts)?;
         let (report, outcome) = mpsc::sync_channel(1);
-        let writer = Writer::new(log, clock.clone(), observer.clone(), board.clone());
-        let applier = Arc::new(Mutex::new(Applier::new(machine, board.clone())));
-        let (crew, mut write_loop, mut apply_loop) =
-            Crew::new(writer, applier.clone(), &events, bytes_max);
-        let engine = Engine::new(
-            core,
-            crew,
-            transport,
-            observer.clone(),
-            board.clone(),
-            pace,
-            bytes_max,
-        );
         let threads = vec![
-            spawn("wal", move || while write_loop.step() {})?,
-            spawn("apply", move || while apply_loop.step() {})?,
+            spawn("wal", move || writer.run())?,
+            spawn("apply", move || applier.run())?,
             spawn("node", move || {
-                let result = run(engine, &inbox, &*clock);
-                if let Err(error) = &result {
-                    observer.failed(error);
-                }
+                let result = node.run();
+                // What others send from now on is refused.
+                drop(node);
                 // Nobody listens if the node was dropped instead of stopped.
                 let _ = report.send(result);
             })?,
         ];
         Ok(Node {
-            handle: NodeHandle { events, board },
-            applier,
+            handle,
+            machine,
             threads,
             outcome,
         })
@@ -124,22 +100,22 @@ impl<S: StateMachine> Node<S> {
     /// What the member failed with, if it stopped by itself.
     pub fn stop(self) -> Result<S, Error> {
         // A member that has stopped by itself listens no more.
-        let _ = self.handle.events.send(Event::Stop);
+        self.handle.send(Event::Stop);
         let outcome = self.outcome.recv().unwrap_or(Err(Error::Stopped));
         for thread in self.threads {
             // A thread that panicked has said so.
             let _ = thread.join();
         }
         outcome?;
-        let applier = Arc::into_inner(self.applier).ok_or(Error::Stopped)?;
-        Ok(applier
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner)
-            .into_machine())
+        into_machine(self.machine).ok_or(Error::Stopped)
     }
 }
 
 impl NodeHandle {
+    pub(crate) fn new(events: Sender<Event>, board: Arc<Board>) -> NodeHandle {
+        NodeHandle { events, board }
+    }
+
     /// Offers a payload for the log. Costs a push on a queue, and a wake-up only if the node thread
     /// sleeps.
     ///
@@ -221,7 +197,20 @@ impl NodeHandle {
         self.send(Event::Transfer(member));
     }
 
-    fn send(&self, event: Event) {
+    /// The copy that [`Transport::offer_state`] asked for can be sent, or why not.
+    pub fn state_offered(&self, to: MemberId, offer: Result<StateMeta, BoxError>) {
+        let offer = offer.map_err(|error| error.to_string());
+        self.send(Event::State(Input::StateOffered { to, offer }));
+    }
+
+    /// The copy that [`Transport::send_state`] sent has arrived as a whole, or never will. Must be
+    /// called once for each, also when the peer is removed or the member stops: until then the
+    /// peer gets nothing else.
+    pub fn state_sent(&self, to: MemberId, index: LogIndex, arrived: bool) {
+        self.send(Event::State(Input::StateSent { to, index, arrived }));
+    }
+
+    pub(crate) fn send(&self, event: Event) {
         // A member that has stopped does not care.
         let _ = self.events.send(event);
     }
@@ -235,33 +224,6 @@ fn spawn(
         .name(name.to_owned())
         .spawn(body)
         .map_err(|source| Error::Thread { name, source })
-}
-
-/// Events taken in at once: beyond, the next step takes them.
-const EVENTS_MAX: usize = 64 << 10;
-
-/// The node thread.
-fn run<S: StateMachine, T: Transport>(
-    mut engine: Engine<S, T>,
-    inbox: &Receiver<Event>,
-    clock: &dyn Clock,
-) -> Result<(), Error> {
-    let more = || !inbox.is_empty();
-    let mut events = Vec::new();
-    let result = loop {
-        match engine.step(clock.now(), &mut events, &more) {
-            Ok(Next::Again) => {}
-            Ok(Next::Wait(deadline)) => inbox.wait(deadline.saturating_sub(clock.now())),
-            Ok(Next::Stopped) => break Ok(()),
-            Err(error) => break Err(error),
-        }
-        events.extend(std::iter::from_fn(|| inbox.try_recv()).take(EVENTS_MAX));
-        if events.is_empty() && inbox.is_abandoned() && inbox.is_empty() {
-            events.push(Event::Stop);
-        }
-    };
-    engine.close();
-    result
 }
 
 #[cfg(test)]

@@ -90,16 +90,9 @@ impl<T> Receiver<T> {
         self.shared.items.is_empty()
     }
 
-    /// Waits for an item; `None` when all senders are gone.
-    pub(crate) fn recv(&self) -> Option<T> {
-        loop {
-            if let Some(item) = self.try_recv() {
-                return Some(item);
-            }
-            if self.is_abandoned() {
-                // The last sender may have sent before it went.
-                return self.try_recv();
-            }
+    /// Returns when something is there, or when all senders are gone; perhaps earlier.
+    pub(crate) fn sleep(&self) {
+        if self.is_empty() && !self.is_abandoned() {
             self.parker.park();
         }
     }
@@ -139,7 +132,11 @@ mod tests {
             }
         });
         drop(sender);
-        let all: Vec<u32> = std::iter::from_fn(|| receiver.recv()).collect();
+        let mut all: Vec<u32> = Vec::new();
+        while !(receiver.is_abandoned() && receiver.is_empty()) {
+            all.extend(receiver.try_recv());
+            receiver.sleep();
+        }
         assert_eq!(all, (0..10_000).collect::<Vec<_>>());
         thread.join().unwrap();
         assert!(receiver.is_abandoned());

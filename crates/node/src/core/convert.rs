@@ -276,7 +276,7 @@ pub(super) fn raft_message(message: PeerMessage) -> Option<eraftpb::Message> {
             raft.entries = vec![proposal(EntryKind::Normal, context)].into();
             MessageType::MsgReadIndexResp
         }
-        PeerBody::Propose(_) => return None,
+        PeerBody::Propose(_) | PeerBody::State(_) => return None,
     };
     Some(raft)
 }

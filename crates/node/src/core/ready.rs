@@ -173,6 +173,7 @@ impl Core {
         self.commit_unwritten = false;
         actions.push(Action::Persist(Batch {
             number: ReadyNumber(number),
+            state: None,
             entries: entries.iter().map(convert::entry).collect(),
             hard_state: written.as_ref().map(convert::hard_state),
             sync,
@@ -186,6 +187,7 @@ impl Core {
         }
         actions.push(Action::Persist(Batch {
             number: ReadyNumber(0),
+            state: None,
             entries: Vec::new(),
             hard_state: Some(convert::hard_state(&self.raft.raft.hard_state())),
             sync: false,

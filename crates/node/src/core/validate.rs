@@ -85,6 +85,7 @@ fn speaks_to_strangers(body: &PeerBody) -> bool {
             | PeerBody::Heartbeat { .. }
             | PeerBody::Vote { .. }
             | PeerBody::TimeoutNow
+            | PeerBody::State(_)
     )
 }
 
@@ -144,6 +145,7 @@ fn validate_body(message: &PeerMessage, view: &View<'_>) -> Result<(), Refusal> 
             numbers(&[commit.0, commit_term.0])
         }
         PeerBody::TimeoutNow => Ok(()),
+        PeerBody::State(state) => numbers(&[state.index.0, state.term.0]),
         PeerBody::ReadIndex { context } => {
             if !view.leads {
                 return Err(Refusal::NotLeader);

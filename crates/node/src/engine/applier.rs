@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use crate::status::Board;
-use crate::{AppliedChange, CommittedChange, Entry, Error, Input, SoftState, StateMachine};
+use crate::{
+    AppliedChange, CommittedChange, Entry, Error, Input, SoftState, StateMachine, StateMeta,
+};
 
 /// Something for the state machine to do.
 pub(crate) enum ApplyJob {
@@ -11,6 +13,7 @@ pub(crate) enum ApplyJob {
     Entries(Vec<Entry>),
     Judge(CommittedChange),
     Change(AppliedChange),
+    Install(StateMeta),
     Role(SoftState),
 }
 
@@ -57,6 +60,11 @@ impl<S: StateMachine> Applier<S> {
                 fail::fail_point!("afterApplyOneConfChange");
                 self.board.set_applied(index);
                 Ok(Some(Input::Applied(index)))
+            }
+            ApplyJob::Install(state) => {
+                self.machine.install(&state).map_err(Error::StateMachine)?;
+                self.board.set_applied(state.index);
+                Ok(Some(Input::Applied(state.index)))
             }
             ApplyJob::Role(state) => {
                 fail::fail_point!("raftBeforeRoleChange");

@@ -24,6 +24,17 @@ pub(crate) struct Crew<S> {
     applies_out: usize,
 }
 
+/// What a step of a writer or applier came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// Something was done; there may be more.
+    Done,
+    /// There was nothing to do.
+    Nothing,
+    /// Nothing will ever be done again: the member has stopped.
+    Over,
+}
+
 /// The other end of the writes: a loop around [`WriteLoop::step`] on a thread of its own.
 pub(crate) struct WriteLoop {
     writer: Arc<Mutex<Writer>>,
@@ -38,8 +49,6 @@ pub(crate) struct ApplyLoop<S> {
     applier: Arc<Mutex<Applier<S>>>,
     jobs: Receiver<ApplyJob>,
     events: Sender<Event>,
-    /// The machine has more to do that can wait.
-    has_more: bool,
 }
 
 /// How often a machine without jobs is asked whether there is something to do.
@@ -67,7 +76,6 @@ impl<S: StateMachine> Crew<S> {
             applier: applier.clone(),
             jobs: apply_jobs,
             events: events.clone(),
-            has_more: false,
         };
         let crew = Crew {
             writer,
@@ -114,18 +122,28 @@ impl<S: StateMachine> Crew<S> {
 }
 
 impl WriteLoop {
-    /// Waits for work and does it: everything that queued up, as one write. `false` when the member
-    /// has stopped.
-    pub(crate) fn step(&mut self) -> bool {
-        let next = self.next.take().or_else(|| self.jobs.recv());
-        let Some(mut job) = next else { return false };
+    /// Steps until the member has stopped, waiting for jobs.
+    pub(crate) fn run(&mut self) {
+        while self.step() != Work::Over {
+            if self.next.is_none() {
+                self.jobs.sleep();
+            }
+        }
+    }
+
+    /// Does everything that queued up, as one write.
+    pub(crate) fn step(&mut self) -> Work {
+        let next = self.next.take().or_else(|| self.jobs.try_recv());
+        let Some(mut job) = next else {
+            return without_job(&self.jobs);
+        };
         let mut jobs = 1;
         if let WriteJob::Batches(batches) = &mut job {
             jobs += self.join(batches);
         }
         let result = lock(&self.writer).run(job);
         let go_on = result.is_ok();
-        self.events.send(Event::done(jobs, 0, result)).is_ok() && go_on
+        after(self.events.send(Event::done(jobs, 0, result)).is_ok() && go_on)
     }
 
     /// Adds queued batches up to the limit; returns of how many jobs.
@@ -151,24 +169,60 @@ impl WriteLoop {
 }
 
 impl<S: StateMachine> ApplyLoop<S> {
-    /// Does a job; without one, a step of what can wait, or waits for a while. `false` when the member has stopped.
-    pub(crate) fn step(&mut self) -> bool {
+    /// Steps until the member has stopped. What can wait is not looked for between two jobs that
+    /// follow each other closely.
+    pub(crate) fn run(&mut self) {
+        let mut has_more = false;
+        loop {
+            match self.work() {
+                Work::Done => {}
+                Work::Nothing => {
+                    if !has_more {
+                        self.jobs.wait(IDLE_PERIOD);
+                    }
+                    if self.jobs.is_empty() {
+                        has_more = self.idle();
+                    }
+                }
+                Work::Over => return,
+            }
+        }
+    }
+
+    /// Does a job; without one, a small step of what can wait.
+    pub(crate) fn step(&mut self) -> Work {
+        match self.work() {
+            Work::Nothing if self.idle() => Work::Done,
+            work => work,
+        }
+    }
+
+    fn idle(&mut self) -> bool {
+        lock(&self.applier).idle()
+    }
+
+    fn work(&mut self) -> Work {
         let Some(job) = self.jobs.try_recv() else {
-            if self.jobs.is_abandoned() {
-                return !self.jobs.is_empty();
-            }
-            if !self.has_more {
-                self.jobs.wait(IDLE_PERIOD);
-            }
-            if self.jobs.is_empty() {
-                self.has_more = lock(&self.applier).idle();
-            }
-            return true;
+            return without_job(&self.jobs);
         };
         let result = lock(&self.applier).run(job);
         let go_on = result.is_ok();
-        self.events.send(Event::done(0, 1, result)).is_ok() && go_on
+        after(self.events.send(Event::done(0, 1, result)).is_ok() && go_on)
     }
+}
+
+/// Nobody who could send another job is left, or somebody is.
+fn without_job<T>(jobs: &Receiver<T>) -> Work {
+    // The last sender may have sent before it went.
+    if jobs.is_abandoned() && jobs.is_empty() {
+        Work::Over
+    } else {
+        Work::Nothing
+    }
+}
+
+fn after(go_on: bool) -> Work {
+    if go_on { Work::Done } else { Work::Over }
 }
 
 fn payload_bytes(batch: &Batch) -> u64 {

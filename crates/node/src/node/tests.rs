@@ -12,7 +12,7 @@ use ferrod_wal::{Identity, Options};
 use super::*;
 use crate::{
     AppliedChange, BoxError, CommittedChange, ConfChange, ConfChangeKind, ConfState, Entry,
-    EntryKind, NoPeers, OpenedLog, Role, SoftState, Term,
+    EntryKind, NoPeers, OpenedLog, Role, SoftState, StateMeta, Term,
 };
 
 const SELF: MemberId = MemberId(7);
@@ -78,6 +78,10 @@ impl StateMachine for Machine {
         };
         let _ = self.applied.send(text.into());
         Ok(())
+    }
+
+    fn install(&mut self, _state: &StateMeta) -> Result<(), BoxError> {
+        Err("nobody sends copies here".into())
     }
 
     fn role_changed(&mut self, _state: SoftState) {}

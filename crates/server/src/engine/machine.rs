@@ -12,7 +12,7 @@ use ferrod_mvcc::Changes;
 use ferrod_mvcc::backend::Backend;
 use ferrod_node::{
     AppliedChange, BoxError, CommittedChange, ConfChange, ConfChangeKind, Entry, Role, SoftState,
-    StateMachine,
+    StateMachine, StateMeta,
 };
 use ferrod_proto::ApiError;
 use ferrod_store::{Answer, Applied, ConfState, Effect, Member, MemberChange, Store};
@@ -83,6 +83,10 @@ impl StateMachine for Machine {
         }
         self.publish((committed.index.0, committed.term.0), Done::default());
         Ok(())
+    }
+
+    fn install(&mut self, state: &StateMeta) -> Result<(), BoxError> {
+        Err(format!("no copy of the state at index {} was received", state.index).into())
     }
 
     fn idle(&mut self) -> bool {

@@ -1,8 +1,8 @@
 //! Actions and messages as lines of a trace.
 
 use crate::{
-    Action, AppliedChange, CommittedChange, ConfChange, Entry, EntryKind, HardState, LogIndex,
-    PeerBody, PeerMessage, Role, SoftState, Term,
+    Action, AppliedChange, CommittedChange, ConfChange, ConfState, Entry, EntryKind, HardState,
+    LogIndex, MemberId, PeerBody, PeerMessage, Role, SoftState, StateMeta, Term,
 };
 
 pub(super) fn action(action: &Action) -> Vec<String> {
@@ -16,6 +16,7 @@ pub(super) fn action(action: &Action) -> Vec<String> {
         }
         Action::Persist(batch) => {
             let mut parts = vec![format!("persist #{}", batch.number.0)];
+            parts.extend(batch.state.as_ref().map(state));
             parts.extend(batch.entries.iter().map(entry));
             parts.extend(batch.hard_state.as_ref().map(hard_state));
             if !batch.sync {
@@ -35,23 +36,16 @@ pub(super) fn action(action: &Action) -> Vec<String> {
             committed,
             conf_state: Some(conf),
         }) => {
-            let ids = |ids: &[crate::MemberId]| {
-                ids.iter()
-                    .map(ToString::to_string)
-                    .collect::<Vec<_>>()
-                    .join(" ")
-            };
-            let learners = if conf.learners.is_empty() {
-                String::new()
-            } else {
-                format!(" learners {}", ids(&conf.learners))
-            };
             format!(
-                "change {} -> voters {}{learners}",
+                "change {} -> {}",
                 committed_change(committed),
-                ids(&conf.voters)
+                self::conf(conf)
             )
         }
+        Action::OfferState { to } => format!("offer state to {to}"),
+        Action::WithdrawState { to } => format!("withdraw state from {to}"),
+        Action::RefuseState(state) => format!("refuse {}", self::state(state)),
+        Action::InstallState(state) => format!("install {}", self::state(state)),
         Action::ReadReady { reads, index } => {
             format!("reads {} at {index}", numbers(reads.iter().map(|r| r.0)))
         }
@@ -66,6 +60,24 @@ pub(super) fn action(action: &Action) -> Vec<String> {
         }
     };
     vec![line]
+}
+
+fn conf(conf: &ConfState) -> String {
+    let ids = |ids: &[MemberId]| {
+        let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
+        ids.join(" ")
+    };
+    let learners = if conf.learners.is_empty() {
+        String::new()
+    } else {
+        format!(" learners {}", ids(&conf.learners))
+    };
+    format!("voters {}{learners}", ids(&conf.voters))
+}
+
+fn state(state: &StateMeta) -> String {
+    let place = at(state.index, state.term);
+    format!("state at {place} of {}", conf(&state.conf))
 }
 
 fn numbers(numbers: impl Iterator<Item = u64>) -> String {
@@ -179,6 +191,7 @@ pub(super) fn message(message: &PeerMessage) -> String {
             format!("{kind} {}", if *granted { "granted" } else { "refused" })
         }
         PeerBody::TimeoutNow => "timeout now".to_owned(),
+        PeerBody::State(state) => self::state(state),
         PeerBody::ReadIndex { context } => format!("read index{}", self::context(context)),
         PeerBody::ReadIndexAnswer { index, context } => {
             format!("read index answer {index}{}", self::context(context))

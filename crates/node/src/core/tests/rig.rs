@@ -236,9 +236,10 @@ impl Member {
         // In an earlier term than the one on disk this member will never do anything again.
         let kept_for = |vote| term < state.term || (term == state.term && state.vote == vote);
         let kept = match &message.body {
-            PeerBody::Append { .. } | PeerBody::Heartbeat { .. } | PeerBody::TimeoutNow => {
-                kept_for(me)
-            }
+            PeerBody::Append { .. }
+            | PeerBody::Heartbeat { .. }
+            | PeerBody::TimeoutNow
+            | PeerBody::State(_) => kept_for(me),
             PeerBody::Accepted { index, .. } => {
                 term <= state.term && (*index <= self.log.last() || *index <= self.from.applied)
             }
