@@ -181,16 +181,19 @@ impl Hub {
             catch_up,
             watchers,
             collected,
+            compacted,
             ..
         } = self;
         for batch in &window.batches {
+            // A batch from the ring may still hold an event that was encoded before the compaction.
+            let has_previous = batch.revision() > *compacted;
             for change in batch.changes() {
                 catch_up.by_range.for_each(change.key(), |key| {
                     let watcher = &watchers[key];
                     let rides = window.low <= watcher.next && (watcher.next, key) <= last;
                     let needs = watcher.next <= batch.revision();
                     if rides && needs && watcher.options.wants(change.kind()) {
-                        let prev_kv = watcher.options.prev_kv;
+                        let prev_kv = watcher.options.prev_kv && has_previous;
                         collected.add(key, change.event(batch.revision(), prev_kv, history));
                     }
                 });
