@@ -28,6 +28,17 @@ pub fn ferrod() -> Result<PathBuf> {
     named("FERROD_BIN", "ferrod")
 }
 
+/// The server with failpoints: `FERROD_FAILPOINTS_BIN`.
+///
+/// # Errors
+/// When the variable is not set.
+pub fn ferrod_with_failpoints() -> Result<PathBuf> {
+    let path = std::env::var_os("FERROD_FAILPOINTS_BIN");
+    path.map(PathBuf::from).context(
+        "FERROD_FAILPOINTS_BIN must name a server built with `--features failpoints`; `cargo xtask e2e` builds one",
+    )
+}
+
 /// The command line client: `FERROCTL_BIN` if set, else built by cargo in the profile of this crate.
 ///
 /// # Errors

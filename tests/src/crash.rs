@@ -4,6 +4,7 @@
 //! it under its revision; an unanswered one may be, once, whole; nothing else may. Revisions have no holes and are
 //! never used twice, events that were delivered before the crash are still true, leases and compactions are kept.
 
+pub mod failpoints;
 mod history;
 mod ledger;
 mod load;

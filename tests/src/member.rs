@@ -24,6 +24,7 @@ pub struct Setup {
     binary: PathBuf,
     dir: PathBuf,
     flags: Vec<String>,
+    variables: Vec<(String, String)>,
     client_port: u16,
     peer_port: u16,
 }
@@ -40,6 +41,7 @@ impl Setup {
             binary: binary.to_owned(),
             dir: dir.to_owned(),
             flags: Vec::new(),
+            variables: Vec::new(),
             client_port,
             peer_port,
         })
@@ -49,6 +51,13 @@ impl Setup {
     #[must_use]
     pub fn flag(mut self, flag: impl Into<String>) -> Self {
         self.flags.push(flag.into());
+        self
+    }
+
+    /// Sets a variable of the process's environment.
+    #[must_use]
+    pub fn variable(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.variables.push((name.into(), value.into()));
         self
     }
 
@@ -88,6 +97,7 @@ impl Setup {
             .arg(format!("--initial-advertise-peer-urls={peer}"))
             .arg(format!("--initial-cluster=default={peer}"))
             .args(&self.flags)
+            .envs(self.variables.iter().cloned())
             .stdin(Stdio::null());
         command
     }
@@ -180,9 +190,16 @@ impl Member {
     /// # Errors
     /// When the process cannot be signalled or waited for.
     pub fn stop(mut self) -> Result<ExitStatus> {
-        let pid = Pid::from_child(&self.child);
-        kill_process(pid, Signal::TERM)?;
+        self.ask_to_stop()?;
         Ok(self.child.wait()?)
+    }
+
+    /// Sends SIGTERM and does not wait.
+    ///
+    /// # Errors
+    /// When the process cannot be signalled.
+    pub fn ask_to_stop(&self) -> Result<()> {
+        Ok(kill_process(Pid::from_child(&self.child), Signal::TERM)?)
     }
 
     /// Waits a while for the process to end by itself.
@@ -231,6 +248,11 @@ fn follow(stderr: impl std::io::Read + Send + 'static, mut log: std::fs::File) -
         }
     });
     ready_rx
+}
+
+/// A port that was free a moment ago.
+pub(crate) fn free_port() -> Result<u16> {
+    Ok(free_ports()?.0)
 }
 
 /// Two ports that were free a moment ago.

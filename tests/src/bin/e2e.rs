@@ -19,6 +19,8 @@ enum Suite {
     Differential(differential::Options),
     /// A member killed at random moments loses nothing
     Crash(crash::Options),
+    /// A member dies once at each of its failpoints and loses nothing
+    Failpoints(crash::failpoints::Options),
     /// Hostile bytes, wrong flags, damaged files, a full disk
     BadInput(bad_input::Options),
     /// All of them, as continuous integration wants them
@@ -46,6 +48,7 @@ fn run(suite: Suite) -> anyhow::Result<()> {
     match suite {
         Suite::Differential(options) => differential::run(&options),
         Suite::Crash(options) => crash::run(&options),
+        Suite::Failpoints(options) => crash::failpoints::run(&options),
         Suite::BadInput(options) => bad_input::run(&options),
         Suite::Clients(options) => clients::run(&options),
         Suite::Etcdctl(options) => script::etcdctl_on_ferrod(&options),
@@ -65,6 +68,10 @@ fn all() -> anyhow::Result<()> {
         ("ferroctl", Suite::Ferroctl(Default::default())),
         ("clients", Suite::Clients(Default::default())),
         ("crash", Suite::Crash(Default::default())),
+        (
+            "failpoints",
+            Suite::Failpoints(crash::failpoints::Options::default()),
+        ),
         ("bad-input", Suite::BadInput(Default::default())),
     ];
     let (mut passed, mut failed) = (0, Vec::new());
