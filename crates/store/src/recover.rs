@@ -1,10 +1,13 @@
-//! Reading the small buckets back at start, and checking that they are what this version writes.
+//! Reading the small buckets back, at start and when a state is installed, and checking that they are what this version
+//! writes.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 
+use bytes::Bytes;
 use ferrod_lease::{Grant, LeaseId, Leases, Ttl};
-use ferrod_mvcc::backend::Bucket;
-use ferrod_mvcc::{KeySpace, LoadedRow};
+use ferrod_mvcc::LoadedRow;
+use ferrod_mvcc::backend::{Bucket, Snapshot};
 use ferrod_proto::leasepb;
 use prost::Message;
 
@@ -31,9 +34,9 @@ impl Attachments {
     ///
     /// A key of a lease that is not there was attached to one that has been revoked in the same entry that deleted it,
     /// so it cannot be: the store is damaged.
-    pub(crate) fn leases(self, keyspace: &mut KeySpace) -> Result<Leases, Error> {
+    pub(crate) fn leases(self, snapshot: &dyn Snapshot) -> Result<Leases, Error> {
         let mut leases = Leases::new();
-        for (key, value) in keyspace.scan_rows(Bucket::Lease).map_err(Error::Storage)? {
+        for (key, value) in rows(snapshot, Bucket::Lease)? {
             let malformed = |reason: String| Error::Malformed {
                 what: format!("lease row {key:02x?}"),
                 reason,
@@ -45,7 +48,7 @@ impl Attachments {
                 .map_err(|e| malformed(e.to_string()))?;
         }
         for (key, lease) in self.by_key {
-            let attached = leases.attach(bytes::Bytes::from(key.clone()), LeaseId(lease));
+            let attached = leases.attach(Bytes::from(key.clone()), LeaseId(lease));
             attached.map_err(|e| Error::Malformed {
                 what: format!("lease {lease} of key {key:02x?}"),
                 reason: e.to_string(),
@@ -71,33 +74,38 @@ pub(crate) fn lease_row_key(id: LeaseId) -> [u8; 8] {
 }
 
 /// Reads members, alarms and the cluster version.
-pub(crate) fn cluster(keyspace: &mut KeySpace) -> Result<Cluster, Error> {
-    let version = keyspace
-        .get_row(Bucket::Cluster, CLUSTER_VERSION)
+pub(crate) fn cluster(snapshot: &dyn Snapshot) -> Result<Cluster, Error> {
+    let version = snapshot
+        .get(Bucket::Cluster, CLUSTER_VERSION)
         .map_err(Error::Storage)?;
     Ok(Cluster {
-        members: members(keyspace)?,
-        alarms: alarms(keyspace)?,
-        version: version.map(|v| String::from_utf8_lossy(&v).into_owned()),
+        members: members(snapshot)?,
+        alarms: alarms(snapshot)?,
+        version: version.map(|v| String::from_utf8_lossy(v).into_owned()),
     })
 }
 
-fn members(keyspace: &mut KeySpace) -> Result<Members, Error> {
+fn rows(snapshot: &dyn Snapshot, bucket: Bucket) -> Result<Vec<(Bytes, Bytes)>, Error> {
+    let mut rows = Vec::new();
+    let mut visit = |key: &[u8], value: &[u8]| {
+        rows.push((Bytes::copy_from_slice(key), Bytes::copy_from_slice(value)));
+        ControlFlow::Continue(())
+    };
+    let scan = snapshot.scan(bucket, &[], None, &mut visit);
+    scan.map_err(Error::Storage)?;
+    Ok(rows)
+}
+
+fn members(snapshot: &dyn Snapshot) -> Result<Members, Error> {
     let mut members = Members::default();
-    for (key, value) in keyspace
-        .scan_rows(Bucket::Members)
-        .map_err(Error::Storage)?
-    {
+    for (key, value) in rows(snapshot, Bucket::Members)? {
         let member: Member = serde_json::from_slice(&value).map_err(|e| Error::Malformed {
             what: format!("member row {}", String::from_utf8_lossy(&key)),
             reason: e.to_string(),
         })?;
         members.present.insert(member.id, member);
     }
-    for (key, _) in keyspace
-        .scan_rows(Bucket::MembersRemoved)
-        .map_err(Error::Storage)?
-    {
+    for (key, _) in rows(snapshot, Bucket::MembersRemoved)? {
         let text = String::from_utf8_lossy(&key);
         let id = u64::from_str_radix(&text, 16).map_err(|e| Error::Malformed {
             what: format!("removed member {text}"),
@@ -108,9 +116,9 @@ fn members(keyspace: &mut KeySpace) -> Result<Members, Error> {
     Ok(members)
 }
 
-fn alarms(keyspace: &mut KeySpace) -> Result<Alarms, Error> {
+fn alarms(snapshot: &dyn Snapshot) -> Result<Alarms, Error> {
     let mut alarms = Alarms::default();
-    for (key, _) in keyspace.scan_rows(Bucket::Alarm).map_err(Error::Storage)? {
+    for (key, _) in rows(snapshot, Bucket::Alarm)? {
         alarms.restore(&key).ok_or_else(|| Error::Malformed {
             what: format!("alarm row {key:02x?}"),
             reason: "not an alarm".into(),

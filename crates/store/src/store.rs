@@ -1,5 +1,6 @@
 //! The state machine: one entry in, one atomic change of everything out.
 
+mod install;
 mod membership;
 mod requests;
 
@@ -45,10 +46,11 @@ impl Store {
     pub fn open(backend: Arc<dyn Backend>, options: Options) -> Result<(Store, Flusher), Error> {
         let mut attachments = Attachments::default();
         let mut visit = |row: ferrod_mvcc::LoadedRow<'_>| attachments.visit(row);
-        let opened = KeySpace::open(backend, options, &mut visit);
-        let (mut keyspace, flusher) = opened.map_err(Error::Storage)?;
-        let leases = attachments.leases(&mut keyspace)?;
-        let cluster = recover::cluster(&mut keyspace)?;
+        let opened = KeySpace::open(backend.clone(), options, &mut visit);
+        let (keyspace, flusher) = opened.map_err(Error::Storage)?;
+        let snapshot = backend.snapshot().map_err(Error::Storage)?;
+        let leases = attachments.leases(&*snapshot)?;
+        let cluster = recover::cluster(&*snapshot)?;
         let published = ClusterView::default();
         published.publish(cluster.clone());
         let leases = Arc::new(RwLock::new(leases));

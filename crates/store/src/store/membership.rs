@@ -1,5 +1,6 @@
 //! Changes of membership, decided and stored as they come out of the log.
 
+use ferrod_mvcc::ExportHead;
 use ferrod_mvcc::backend::Bucket;
 use ferrod_proto::ApiError;
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,28 @@ impl ConfState {
             auto_leave: false,
         }
     }
+
+    /// The configuration in a copy of the state; empty if it has none.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`].
+    pub fn in_export(head: &ExportHead) -> Result<ConfState, Error> {
+        let row = head
+            .small_rows
+            .iter()
+            .find(|(bucket, key, _)| *bucket == Bucket::Meta && key == CONF_STATE);
+        row.map_or_else(
+            || Ok(ConfState::default()),
+            |(.., value)| ConfState::read(value),
+        )
+    }
+
+    fn read(row: &[u8]) -> Result<ConfState, Error> {
+        serde_json::from_slice(row).map_err(|e| Error::Malformed {
+            what: "configuration row".into(),
+            reason: e.to_string(),
+        })
+    }
 }
 
 /// One change of membership.
@@ -57,13 +80,7 @@ impl Store {
             .keyspace
             .get_row(Bucket::Meta, CONF_STATE)
             .map_err(Error::Storage)?;
-        let Some(row) = row else {
-            return Ok(ConfState::default());
-        };
-        serde_json::from_slice(&row).map_err(|e| Error::Malformed {
-            what: "configuration row".into(),
-            reason: e.to_string(),
-        })
+        row.map_or_else(|| Ok(ConfState::default()), |row| ConfState::read(&row))
     }
 
     /// Whether a change can take effect now.

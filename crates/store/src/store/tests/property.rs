@@ -55,6 +55,36 @@ fn crashes_change_nothing() {
     }
 }
 
+/// A member that gets the state of another is the one that has applied the log, then and ever after.
+///
+/// covers: P-KV-09, P-L-06, R-006, R-046, M-07, C-02
+#[test]
+fn an_installed_state_is_that_of_the_log() {
+    for seed in 0..40 {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let mut leader = Session::new();
+        let mut lagging = Session::new();
+        let mut follows = true;
+        for _ in 0..200 {
+            let entry = entry(&mut rng, &leader);
+            let answer = leader.apply(entry.clone());
+            disturb(&mut rng, &mut leader);
+            if follows {
+                assert_eq!(lagging.apply(entry), answer, "seed {seed}");
+                disturb(&mut rng, &mut lagging);
+                follows = !rng.random_ratio(1, 20);
+            } else if rng.random_ratio(1, 15) {
+                lagging.install_from(&mut leader);
+                follows = true;
+                disturb(&mut rng, &mut lagging);
+            }
+            if follows {
+                assert_eq!(lagging.state(), leader.state(), "seed {seed}");
+            }
+        }
+    }
+}
+
 fn entry(rng: &mut SmallRng, session: &Session) -> Entry {
     if rng.random_ratio(1, 20) {
         let change = member_change(rng);

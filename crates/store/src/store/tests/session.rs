@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ferrod_lease::Leases;
-use ferrod_mvcc::backend::{Bucket, Memory};
-use ferrod_mvcc::{Flusher, HashKv, Options};
+use ferrod_mvcc::backend::{Backend, Bucket, Memory};
+use ferrod_mvcc::{Export, Flusher, HashKv, Import, Options};
 use ferrod_proto::etcdserverpb::{InternalRaftRequest, internal_raft_request::Request};
 use prost::Message;
 
@@ -138,6 +138,22 @@ impl Session {
         (self.store, self.flusher) = Store::open(self.backend.clone(), OPTIONS).unwrap();
     }
 
+    /// Gets a copy of the leader's state, as a member does that is too far behind for the log.
+    ///
+    /// `self` may hold any earlier part of the same log.
+    pub(super) fn install_from(&mut self, leader: &mut Session) {
+        leader.flush();
+        let export = leader.store.keyspace().views().export(1_000_000).unwrap();
+        let conf_state = ConfState::in_export(export.head()).unwrap();
+        assert_eq!(conf_state, leader.store.conf_state().unwrap());
+        let index = export.head().applied_index;
+        receive(export, &*self.backend);
+        self.store.install(index).unwrap();
+        self.index = index;
+        self.unflushed.clear();
+        assert_eq!(self.state(), leader.state());
+    }
+
     pub(super) fn state(&mut self) -> State {
         let mut reader = self.store.keyspace().views().reader();
         let keys = reader.hash_kv(&reader.view(), 0).unwrap();
@@ -188,4 +204,18 @@ impl Session {
         self.apply(Entry::Change(change, conf_state));
         "ok".into()
     }
+}
+
+fn receive(mut export: Export, backend: &dyn Backend) {
+    let head = export.head().clone();
+    let mut import = Import::begin(backend, head.applied_index, head.applied_term).unwrap();
+    for (bucket, key, value) in head.small_rows {
+        import.add(bucket, key, value).unwrap();
+    }
+    let mut visit = |key: &[u8], value: &[u8]| {
+        let [key, value] = [key, value].map(Bytes::copy_from_slice);
+        import.add(Bucket::Key, key, value).unwrap();
+    };
+    while export.step(1 << 20, &mut visit).unwrap() {}
+    import.finish().unwrap();
 }
