@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 
 /// Files that declare what ferrod serves or stores; their imports come along.
-const ROOTS: [&str; 6] = [
+const ROOTS: [&str; 7] = [
     "etcd/api/etcdserverpb/raft_internal.proto",
     "etcd/api/etcdserverpb/rpc.proto",
     "etcd/api/leasepb/lease.proto",
     "etcd/api/v3electionpb/v3election.proto",
     "etcd/api/v3lockpb/v3lock.proto",
+    "ferrod/peer/v1/peer.proto",
     "grpc/health/v1/health.proto",
 ];
 

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use ferrod_server::Signal;
 use ferrod_server::config::{Startup, Surroundings};
+use ferrod_server::{Ended, Signal};
 
 /// Half of a put is small allocations; this one makes them cheap, and gives memory back.
 #[global_allocator]
@@ -16,9 +16,12 @@ fn main() -> ExitCode {
     };
     log.end_process_on_panic();
     match ferrod_server::run(&config) {
-        Ok(signal) => {
+        Ok(ended) => {
             log.flush();
-            end_by(signal)
+            match ended {
+                Ended::Signal(signal) => end_by(signal),
+                Ended::Removed => ExitCode::SUCCESS,
+            }
         }
         Err(error) => {
             let error = ferrod_server::logging::error_chain(&error);

@@ -46,4 +46,6 @@ packages! {
     v3electionpb = "v3electionpb.rs";
     /// The standard gRPC health service.
     health = "grpc.health.v1.rs";
+    /// What members of one cluster say to each other; ferrod's own.
+    peer = "ferrod.peer.v1.rs";
 }

@@ -8,7 +8,7 @@
 //! fn main() -> std::process::ExitCode {
 //!     match Startup::read(&Surroundings::of_process()).begin() {
 //!         Ok((config, _log)) => match ferrod_server::run(&config) {
-//!             Ok(_signal) => std::process::ExitCode::SUCCESS,
+//!             Ok(_ended) => std::process::ExitCode::SUCCESS,
 //!             Err(_) => std::process::ExitCode::FAILURE,
 //!         },
 //!         Err(code) => code,
@@ -30,10 +30,11 @@ mod engine;
 mod grpc;
 mod mailbox;
 mod member;
+mod peer;
 mod probe;
 mod serve;
 mod watch_events;
 mod watching;
 mod worker;
 
-pub use member::{Error, Signal, run};
+pub use member::{Ended, Error, Signal, run};

@@ -54,11 +54,20 @@ impl Error {
     }
 }
 
-/// Runs a member until a signal asks it to stop, or something fails.
+/// Why a member ended in good order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// A signal asked for it.
+    Signal(Signal),
+    /// The cluster goes on without it, for good.
+    Removed,
+}
+
+/// Runs a member until a signal asks it to stop, its cluster removes it, or something fails.
 ///
 /// # Errors
 /// Whatever keeps it from starting, and whatever it must not go on with.
-pub fn run(config: &Config) -> Result<Signal, Error> {
+pub fn run(config: &Config) -> Result<Ended, Error> {
     #[cfg(feature = "failpoints")]
     crate::failpoints::start()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -68,20 +77,27 @@ pub fn run(config: &Config) -> Result<Signal, Error> {
     runtime.block_on(live(config))
 }
 
-async fn live(config: &Config) -> Result<Signal, Error> {
+async fn live(config: &Config) -> Result<Ended, Error> {
     let runtimes_count = std::thread::available_parallelism().map_or(1, usize::from);
     announce::listeners(config);
-    let listeners = Listeners::bind(config)?;
+    let mut listeners = Listeners::bind(config)?;
     announce::start(config, runtimes_count, data_dir::is_initialized(config)?);
     let opened = open::open(config, runtimes_count)?;
     let (stop, stopping) = watch::channel(false);
     let runtimes = start_runtimes(&opened, &stopping)?;
     let fatal = opened.fatal();
     let mut fatal = std::pin::pin!(fatal);
+    let removed = opened.removed();
+    let mut removed = std::pin::pin!(removed);
     let upkeep = upkeep::start(&opened.engine, config);
+    let peers = opened.talk(listeners.take_peer())?;
 
     tokio::select! {
         () = announce::publish(&opened.engine, config) => {}
+        () = &mut removed => {
+            say_removed(config);
+            return Ok(Ended::Removed);
+        }
         fatal = &mut fatal => return Err(fatal),
     }
     let engine = opened.engine.clone();
@@ -92,12 +108,18 @@ async fn live(config: &Config) -> Result<Signal, Error> {
     announce::invite(config);
     supervisor::ready();
 
-    let signal = tokio::select! {
-        signal = signals.next() => signal,
+    let ended = tokio::select! {
+        signal = signals.next() => Ended::Signal(signal),
+        () = &mut removed => Ended::Removed,
         fatal = &mut fatal => return Err(fatal),
         Some(failed) = accepting.join_next() => return Err(listener_failed(failed)),
     };
-    tracing::info!(signal = signal.word(), "received signal; shutting down");
+    match ended {
+        Ended::Signal(signal) => {
+            tracing::info!(signal = signal.word(), "received signal; shutting down");
+        }
+        Ended::Removed => say_removed(config),
+    }
     tracing::info!(name = config.name, "data-dir" = %config.data_dir.display(), "closing etcd server");
     // Nobody listens if all runtimes have ended.
     let _ended = stop.send(true);
@@ -105,8 +127,20 @@ async fn live(config: &Config) -> Result<Signal, Error> {
     drop(upkeep);
     stop_runtimes(runtimes).await;
     opened.close()?;
+    peers.stop();
     tracing::info!(name = config.name, "data-dir" = %config.data_dir.display(), "closed etcd server");
-    Ok(signal)
+    Ok(ended)
+}
+
+fn say_removed(config: &Config) {
+    tracing::warn!(
+        error = "the member has been permanently removed from the cluster",
+        "server error"
+    );
+    tracing::warn!(
+        "data-dir" = %config.data_dir.display(),
+        "data-dir used by this member must be removed"
+    );
 }
 
 fn start_runtimes(

@@ -5,5 +5,5 @@ mod listener;
 mod runtimes;
 
 pub(crate) use connection::{Kind, Serving};
-pub(crate) use listener::{BoundListener, SocketOptions, bind};
+pub(crate) use listener::{BoundListener, SocketOptions, bind, is_passing};
 pub(crate) use runtimes::Runtimes;

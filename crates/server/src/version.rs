@@ -6,6 +6,9 @@ pub const ETCD_VERSION: &str = "3.7.1";
 /// [`ETCD_VERSION`] without its patch number: the cluster version of a cluster of such members.
 pub const ETCD_MINOR_VERSION: &str = "3.7";
 
+/// The lowest version of a cluster that this server can be a member of.
+pub const ETCD_MIN_CLUSTER_VERSION: &str = "3.0.0";
+
 /// ferrod's own version.
 pub const FERROD_VERSION: &str = env!("CARGO_PKG_VERSION");
 

@@ -79,7 +79,7 @@ impl Config {
     /// data yet: a member that has some knows its cluster, and these flags say nothing then.
     ///
     /// # Errors
-    /// [`BootstrapError`]; more than one member, or joining, is not available in this version.
+    /// [`BootstrapError`]; joining is not available in this version.
     pub fn initial_cluster(&self) -> Result<InitialCluster, BootstrapError> {
         if self.cluster.state == ClusterState::Existing {
             return Err(BootstrapError::Missing(sentence(
@@ -93,14 +93,7 @@ impl Config {
             .ok_or_else(|| BootstrapError::NoLocalName(self.name.clone()))?;
         check_duplicates(&by_name)?;
         self.check_advertised(local_urls)?;
-        let cluster = self.assemble(by_name)?;
-        if cluster.members.len() > 1 {
-            return Err(BootstrapError::Missing(sentence(
-                &format!("--initial-cluster={}", self.cluster.initial),
-                "a cluster of several members is",
-            )));
-        }
-        Ok(cluster)
+        self.assemble(by_name)
     }
 
     fn assemble(
@@ -247,10 +240,6 @@ mod tests {
             (
                 &["--initial-cluster-state=existing"],
                 "--initial-cluster-state=existing: joining a cluster is not available in this version of ferrod",
-            ),
-            (
-                &["--initial-cluster=default=http://localhost:2380,b=http://b:1"],
-                "--initial-cluster=default=http://localhost:2380,b=http://b:1: a cluster of several members is not available in this version of ferrod",
             ),
         ] {
             assert_eq!(cluster_of(words), Err(message.to_owned()), "{words:?}");

@@ -27,6 +27,8 @@ use crate::watch_events;
 /// The store with everyone who must hear of what it does.
 pub(crate) struct Machine {
     pub(crate) store: Store,
+    /// Rings when the members of the cluster have changed.
+    pub(crate) members_changed: Arc<tokio::sync::Notify>,
     pub(crate) waiters: Arc<Waiters>,
     pub(crate) lessor: Arc<Lessor>,
     /// One for each runtime.
@@ -82,6 +84,7 @@ impl StateMachine for Machine {
             self.store.apply_member_change(wanted, &conf_state)?;
         }
         self.publish((committed.index.0, committed.term.0), Done::default());
+        self.members_changed.notify_one();
         Ok(())
     }
 

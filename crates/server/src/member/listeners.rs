@@ -21,8 +21,7 @@ pub(super) struct Listeners {
     client_pages: Vec<BoundListener>,
     /// For metrics and health alone.
     metrics: Vec<BoundListener>,
-    /// Held, so that nobody else takes the address of this member's peers.
-    _peer: Vec<BoundListener>,
+    peer: Vec<BoundListener>,
 }
 
 impl Listeners {
@@ -49,8 +48,13 @@ impl Listeners {
             client,
             client_pages,
             metrics,
-            _peer: peer,
+            peer,
         })
+    }
+
+    /// Those for other members, which accept before all others do.
+    pub(super) fn take_peer(&mut self) -> Vec<BoundListener> {
+        std::mem::take(&mut self.peer)
     }
 
     /// Starts to accept. A task that ends before the stop has failed.

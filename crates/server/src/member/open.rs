@@ -11,8 +11,8 @@ use ferrod_metrics::Metrics;
 use ferrod_mvcc::Options;
 use ferrod_mvcc::backend::{Backend, Lmdb, LmdbOptions};
 use ferrod_node::{
-    ConfChange, ConfChangeKind, ConfState, DurableLog, LogIndex, MemberId, NoPeers, Node,
-    OpenedLog, Pace, Parts, Severity, StartingPoint, Term,
+    ConfChange, ConfChangeKind, ConfState, DurableLog, LogIndex, MemberId, Node, OpenedLog, Pace,
+    Parts, Severity, StartingPoint, Term,
 };
 use ferrod_store::{Member, Store};
 use ferrod_wal::Identity;
@@ -24,6 +24,8 @@ use crate::config::{Config, MemberUrl};
 use crate::engine::{Engine, FlushLoop, Lessor, Limits, Machine, NodeObserver, Quota, Waiters};
 use crate::ids::{ClusterId, RequestIds};
 use crate::mailbox::Mailbox;
+use crate::peer::{Context, Directory, PARCEL_BYTES, PeerThread, PeerTransport};
+use crate::serve::BoundListener;
 
 /// A member whose log runs.
 pub(super) struct Opened {
@@ -33,6 +35,7 @@ pub(super) struct Opened {
     node: Node<Machine>,
     flush: JoinHandle<()>,
     fatal: watch::Receiver<Option<String>>,
+    peers: Arc<Context>,
     _dir: DataDir,
 }
 
@@ -62,8 +65,11 @@ pub(super) fn open(config: &Config, runtimes: usize) -> Result<Opened, Error> {
     let mailboxes: Vec<Arc<Mailbox>> = (0..runtimes).map(|_| Arc::default()).collect();
     let (views, cluster_view, leases) = (store.keyspace().views(), store.cluster(), store.leases());
     let quota_exceeded = Arc::new(AtomicBool::new(false));
+    let members_changed = Arc::new(Notify::new());
+    let directory = Arc::new(Directory::default());
     let machine = Machine {
         store,
+        members_changed: members_changed.clone(),
         waiters: waiters.clone(),
         lessor: lessor.clone(),
         mailboxes: mailboxes.clone(),
@@ -97,7 +103,7 @@ pub(super) fn open(config: &Config, runtimes: usize) -> Result<Opened, Error> {
         recovered: opened.recovered,
         from,
         machine,
-        transport: NoPeers,
+        transport: PeerTransport(directory.clone()),
         observer,
         clock: clock.clone(),
     })
@@ -115,6 +121,20 @@ pub(super) fn open(config: &Config, runtimes: usize) -> Result<Opened, Error> {
         .name("flush".to_owned())
         .spawn(move || flush.run())
         .map_err(|source| Error::system("start a thread", source))?;
+    let peers = Arc::new(Context {
+        cluster_id: ClusterId(cluster),
+        local: MemberId(member),
+        urls: texts(&config.advertise_peer_urls),
+        directory,
+        node: node.handle().clone(),
+        cluster: cluster_view.clone(),
+        members_changed,
+        removed: watch::Sender::new(false),
+        clock: clock.clone(),
+        meters: meters.clone(),
+        pace: crate::peer::Pace::new(config),
+        parcel_bytes_max: parcel_bytes_max(config),
+    });
     let engine = Arc::new(Engine {
         cluster_id: ClusterId(cluster),
         member: MemberId(member),
@@ -141,11 +161,39 @@ pub(super) fn open(config: &Config, runtimes: usize) -> Result<Opened, Error> {
         node,
         flush,
         fatal: fatal_seen,
+        peers,
         _dir: dir,
     })
 }
 
+/// The largest parcel: what fits in beside the largest batch of proposals, or beside one request of the largest kind.
+fn parcel_bytes_max(config: &Config) -> usize {
+    let limits = ferrod_node::Limits::default();
+    let batch = limits.batch_bytes_max.max(limits.message_bytes_max) as usize;
+    2 * PARCEL_BYTES + batch.max(config.limits.request_bytes_max) + config.limits.request_bytes_max
+}
+
 impl Opened {
+    /// Starts to talk to the other members.
+    ///
+    /// # Errors
+    /// If the system has no thread to give.
+    pub(super) fn talk(&self, listeners: Vec<BoundListener>) -> Result<PeerThread, Error> {
+        PeerThread::start(self.peers.clone(), listeners)
+            .map_err(|source| Error::system("start a thread", source))
+    }
+
+    /// Returns when this member was removed from its cluster.
+    pub(super) fn removed(&self) -> impl Future<Output = ()> + use<> {
+        let mut removed = self.peers.removed.subscribe();
+        async move {
+            if removed.wait_for(|removed| *removed).await.is_err() {
+                // All who could tell are gone, which happens only while stopping.
+                std::future::pending().await
+            }
+        }
+    }
+
     /// Waits for what the member must not go on with.
     pub(super) fn fatal(&self) -> impl Future<Output = Error> + use<> {
         let mut fatal = self.fatal.clone();

@@ -92,6 +92,11 @@ fn bind_one(address: SocketAddr, options: SocketOptions) -> io::Result<std::net:
 }
 
 impl BoundListener {
+    /// The socket, for the runtime that this is called on.
+    pub(crate) fn into_tokio(self) -> io::Result<TcpListener> {
+        TcpListener::from_std(self.listener)
+    }
+
     /// Accepts until `stop` says so. A listener that fails otherwise is an error for the caller.
     pub(crate) async fn accept_all(
         self,
@@ -99,7 +104,7 @@ impl BoundListener {
         runtimes: Arc<Runtimes>,
         mut stop: watch::Receiver<bool>,
     ) -> io::Result<()> {
-        let listener = TcpListener::from_std(self.listener)?;
+        let listener = self.into_tokio()?;
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -120,7 +125,7 @@ impl BoundListener {
 }
 
 /// Errors of one connection, or of a moment: the listener itself is fine.
-fn is_passing(error: &io::Error) -> bool {
+pub(crate) fn is_passing(error: &io::Error) -> bool {
     let exhausted = matches!(
         error.raw_os_error(),
         Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)

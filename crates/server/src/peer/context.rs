@@ -1,0 +1,169 @@
+//! What everything on the thread of the peers shares.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ferrod_env::Clock;
+use ferrod_metrics::Metrics;
+use ferrod_node::{MemberId, NodeHandle};
+use ferrod_proto::peer::{Hello, Refusal, refusal::Reason};
+use ferrod_store::ClusterView;
+use tokio::sync::{Notify, watch};
+
+use super::directory::{Directory, Peer, Turn};
+use super::lane::Lane;
+use crate::config::Config;
+use crate::ids::ClusterId;
+use crate::version::{ETCD_MIN_CLUSTER_VERSION, ETCD_VERSION};
+
+/// Bytes of messages that go into one parcel, beyond one message.
+pub(crate) const PARCEL_BYTES: usize = 1 << 20;
+
+/// What everything on the thread of the peers shares.
+pub(crate) struct Context {
+    pub(crate) cluster_id: ClusterId,
+    pub(crate) local: MemberId,
+    /// Where this member is reached.
+    pub(crate) urls: Vec<String>,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) node: NodeHandle,
+    pub(crate) cluster: ClusterView,
+    /// Rings when the members have changed.
+    pub(crate) members_changed: Arc<Notify>,
+    /// Whether this member was removed from its cluster.
+    pub(crate) removed: watch::Sender<bool>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) meters: Arc<Metrics>,
+    pub(crate) pace: Pace,
+    /// Bytes of one parcel that are taken from a peer.
+    pub(crate) parcel_bytes_max: usize,
+}
+
+/// How long things between members may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    pub(super) heartbeat: Duration,
+    /// To connect.
+    pub(super) dial: Duration,
+    /// To say anything at all.
+    pub(super) silence: Duration,
+}
+
+impl Pace {
+    pub(crate) fn new(config: &Config) -> Pace {
+        Pace {
+            heartbeat: config.raft.heartbeat_interval,
+            dial: Duration::from_secs(1) + config.raft.election_timeout,
+            silence: config.raft.read_timeout,
+        }
+    }
+
+    /// Between two signs of life on a connection.
+    pub(super) fn ping(&self) -> Duration {
+        self.heartbeat
+            .clamp(Duration::from_millis(100), Duration::from_secs(1))
+    }
+}
+
+impl Context {
+    /// What this member says first.
+    pub(super) fn hello(&self, to: MemberId, lane: Lane) -> Hello {
+        Hello {
+            cluster: self.cluster_id.0,
+            from: self.local.0,
+            to: to.0,
+            lane: lane.wire() as i32,
+            peer_urls: self.urls.clone(),
+            version: ETCD_VERSION.to_owned(),
+            min_cluster_version: ETCD_MIN_CLUSTER_VERSION.to_owned(),
+        }
+    }
+
+    /// Whether to listen to a caller.
+    ///
+    /// # Errors
+    /// The refusal to answer with.
+    pub(super) fn admit(&self, hello: &Hello) -> Result<(Arc<Peer>, Lane), Refusal> {
+        let refuse = |reason, text: String| Err(self.refusal(reason, text));
+        let from = MemberId(hello.from);
+        if hello.cluster != self.cluster_id.0 {
+            let text = format!(
+                "cluster ID mismatch: this member belongs to {}",
+                self.cluster_id
+            );
+            return refuse(Reason::Cluster, text);
+        }
+        if hello.to != self.local.0 {
+            let text = format!("to field mismatch: this member is {}", self.local);
+            return refuse(Reason::Target, text);
+        }
+        if self.is_removed(from) {
+            return refuse(Reason::Removed, "removed member".to_owned());
+        }
+        let Some(lane) = Lane::from_wire(hello.lane) else {
+            return refuse(Reason::Malformed, "unknown lane".to_owned());
+        };
+        if from == MemberId::NONE || from == self.local {
+            return refuse(Reason::Malformed, "invalid sender".to_owned());
+        }
+        let peer = self.directory.get(from);
+        match peer.or_else(|| self.directory.introduce(from, &hello.peer_urls)) {
+            Some(peer) => Ok((peer, lane)),
+            None => refuse(Reason::Malformed, "sender not found".to_owned()),
+        }
+    }
+
+    pub(super) fn refusal(&self, reason: Reason, text: String) -> Refusal {
+        Refusal {
+            reason: reason as i32,
+            text,
+            cluster: self.cluster_id.0,
+            member: self.local.0,
+        }
+    }
+
+    /// Whether a member was removed for good.
+    pub(super) fn is_removed(&self, id: MemberId) -> bool {
+        self.cluster.load().members.removed.contains(&id.0)
+    }
+
+    /// A connection with a peer begins; it ends with the returned value.
+    pub(super) fn contact(self: &Arc<Self>, peer: &Arc<Peer>) -> Connected {
+        let labels = [self.local.to_string(), peer.id.to_string()];
+        if peer.connected(self.clock.now()) == Turn::Active {
+            tracing::info!("peer-id" = %peer.id, "peer became active");
+            let active = self.meters.network.active_peers.clone();
+            active.with_label_values(&labels).set(1);
+        }
+        Connected {
+            context: self.clone(),
+            peer: peer.clone(),
+        }
+    }
+}
+
+/// Counts a connection for as long as it lives.
+pub(super) struct Connected {
+    context: Arc<Context>,
+    peer: Arc<Peer>,
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        if self.peer.disconnected() != Turn::Inactive {
+            return;
+        }
+        let network = &self.context.meters.network;
+        let labels = [self.context.local.to_string(), self.peer.id.to_string()];
+        network.active_peers.with_label_values(&labels).set(0);
+        network
+            .disconnected_peers_total
+            .with_label_values(&labels)
+            .inc();
+        tracing::warn!(
+            "peer-id" = %self.peer.id,
+            error = "connection lost",
+            "peer became inactive (message send to peer failed)"
+        );
+    }
+}

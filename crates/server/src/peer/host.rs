@@ -1,0 +1,214 @@
+//! The listening end: who calls is heard out, and what it says goes to the node.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ferrod_proto::peer::parcel::Content;
+use ferrod_proto::peer::{
+    Hello, Messages, Parcel, Refusal, Reply, StateChunk, StateReceipt, Welcome, peer_server,
+    refusal::Reason, reply,
+};
+use futures_util::Stream;
+use tokio::sync::mpsc;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::context::Context;
+use super::directory::Peer;
+use super::lane::Lane;
+use super::wire;
+use crate::version::ETCD_VERSION;
+
+/// To say who it is, a caller has this long.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
+/// Replies that may wait for a caller that does not read them.
+const REPLIES_MAX: usize = 16;
+
+/// Answers the calls of other members.
+#[derive(Clone)]
+pub(super) struct Host {
+    pub(super) context: Arc<Context>,
+    /// Who calls.
+    pub(super) remote: SocketAddr,
+}
+
+type Replies = Pin<Box<dyn Stream<Item = Result<Reply, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl peer_server::Peer for Host {
+    type TalkStream = Replies;
+
+    async fn talk(&self, request: Request<Streaming<Parcel>>) -> Result<Response<Replies>, Status> {
+        let (replies, outgoing) = mpsc::channel(REPLIES_MAX);
+        let ear = Ear {
+            context: self.context.clone(),
+            incoming: request.into_inner(),
+            replies,
+            remote: self.remote,
+        };
+        tokio::spawn(ear.listen());
+        let outgoing = futures_util::stream::unfold(outgoing, |mut outgoing| async move {
+            let reply = outgoing.recv().await?;
+            Some((Ok(reply), outgoing))
+        });
+        Ok(Response::new(Box::pin(outgoing)))
+    }
+
+    async fn stream_state(
+        &self,
+        _request: Request<Streaming<StateChunk>>,
+    ) -> Result<Response<StateReceipt>, Status> {
+        Err(Status::unimplemented(
+            "copies of the state are not taken in this version of ferrod",
+        ))
+    }
+}
+
+/// One connection from a peer.
+struct Ear {
+    context: Arc<Context>,
+    incoming: Streaming<Parcel>,
+    replies: mpsc::Sender<Reply>,
+    remote: SocketAddr,
+}
+
+impl Ear {
+    async fn listen(mut self) {
+        let Some(hello) = self.hello().await else {
+            return;
+        };
+        let (peer, lane) = match self.context.admit(&hello) {
+            Ok(admitted) => admitted,
+            Err(refusal) => return self.refuse(&hello, refusal).await,
+        };
+        let welcome = reply::Content::Welcome(Welcome {
+            version: ETCD_VERSION.to_owned(),
+        });
+        self.reply(welcome);
+        // It is up, so it can be called too.
+        if peer.active_since().is_none() {
+            peer.kick();
+        }
+        let arrival = peer.arrived(lane);
+        let connected = self.context.contact(&peer);
+        let refusal = self.hear(&peer).await;
+        drop(connected);
+        if let Some(refusal) = refusal {
+            return self.refuse(&hello, refusal).await;
+        }
+        if peer.is_newest(lane, arrival) {
+            self.lost(&peer, lane);
+        }
+    }
+
+    async fn hello(&mut self) -> Option<Hello> {
+        let parcel = tokio::time::timeout(HELLO_TIMEOUT, self.incoming.message()).await;
+        match parcel {
+            Ok(Ok(Some(Parcel {
+                content: Some(Content::Hello(hello)),
+            }))) => Some(hello),
+            Ok(Ok(None)) => None,
+            _ => {
+                let remote = self.remote.to_string();
+                let failures = &self.context.meters.network.peer_received_failures_total;
+                failures.get(&remote).inc();
+                tracing::warn!(
+                    "remote-addr" = remote,
+                    error = "a peer must say first who it is",
+                    "rejected connection on peer endpoint"
+                );
+                None
+            }
+        }
+    }
+
+    /// Hears messages until the connection ends. Returns a refusal if we end it.
+    async fn hear(&mut self, peer: &Peer) -> Option<Refusal> {
+        let network = &self.context.meters.network;
+        let label = peer.id.to_string();
+        let received = network.peer_received_bytes_total.get(&label);
+        let failures = network.peer_received_failures_total.get(&label);
+        let silence = self.context.pace.silence;
+        loop {
+            let parcel = match tokio::time::timeout(silence, self.incoming.message()).await {
+                Ok(Ok(Some(parcel))) => parcel,
+                Ok(Err(_)) => {
+                    failures.inc();
+                    return None;
+                }
+                Ok(Ok(None)) | Err(_) => return None,
+            };
+            received.inc_by(prost::Message::encoded_len(&parcel) as u64);
+            if self.context.is_removed(peer.id) {
+                let text = "removed member".to_owned();
+                return Some(self.context.refusal(Reason::Removed, text));
+            }
+            let judged = match parcel.content {
+                Some(Content::Messages(messages)) => self.deliver(peer, messages),
+                Some(Content::Ping(ping)) => {
+                    self.reply(reply::Content::Pong(ping));
+                    Ok(())
+                }
+                Some(Content::Hello(_)) | None => Err("a hello comes once, and first".to_owned()),
+            };
+            if let Err(text) = judged {
+                failures.inc();
+                return Some(self.context.refusal(Reason::Malformed, text));
+            }
+        }
+    }
+
+    fn deliver(&self, peer: &Peer, messages: Messages) -> Result<(), String> {
+        for message in messages.messages {
+            let message = wire::decode(message, peer.id, self.context.local);
+            self.context
+                .node
+                .receive(message.map_err(|error| error.to_string())?);
+        }
+        Ok(())
+    }
+
+    fn reply(&self, content: reply::Content) {
+        // A caller that does not read its replies gets no more of them, and will find us silent.
+        let _full = self.replies.try_send(Reply {
+            content: Some(content),
+        });
+    }
+
+    async fn refuse(&self, hello: &Hello, refusal: Refusal) {
+        tracing::warn!(
+            "local-member-id" = %self.context.local,
+            "local-member-cluster-id" = %self.context.cluster_id,
+            "remote-peer-id" = %format!("{:x}", hello.from),
+            "remote-peer-cluster-id" = %format!("{:x}", hello.cluster),
+            "remote-addr" = %self.remote,
+            error = refusal.text,
+            "{}",
+            complaint(refusal.reason())
+        );
+        let content = Some(reply::Content::Refusal(refusal));
+        // The caller may be gone already.
+        let _gone = self.replies.send(Reply { content }).await;
+    }
+
+    fn lost(&self, peer: &Peer, lane: Lane) {
+        tracing::warn!(
+            "stream-reader-type" = lane.etcd_name(),
+            "local-member-id" = %self.context.local,
+            "remote-peer-id" = %peer.id,
+            "lost TCP streaming connection with remote peer"
+        );
+        self.context.node.leader_gone(peer.id);
+    }
+}
+
+fn complaint(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Cluster => "request cluster ID mismatch",
+        Reason::Target => "ignored streaming request; ID mismatch",
+        Reason::Removed => "rejected stream from remote peer because it was removed",
+        Reason::Version => "request version incompatible with the server",
+        Reason::Malformed | Reason::Unknown => "rejected message from remote peer",
+    }
+}

@@ -1,0 +1,320 @@
+//! One connection to a peer: dialed, introduced, kept full, and dialed again when it ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ferrod_node::MemberId;
+use ferrod_proto::peer::parcel::Content;
+use ferrod_proto::peer::peer_client::PeerClient;
+use ferrod_proto::peer::{Messages, Parcel, Ping, Refusal, Reply, refusal::Reason, reply};
+use futures_util::Stream;
+use parking_lot::Mutex;
+use tonic::Status;
+use tonic::transport::Endpoint;
+
+use super::backoff::Backoff;
+use super::context::{Context, PARCEL_BYTES};
+use super::directory::Peer;
+use super::lane::Lane;
+use super::wire;
+
+/// What the other end may have in flight: more than a fast network holds.
+const WINDOW_BYTES: u32 = 16 << 20;
+/// A member that refuses does so for a reason that takes a person to change.
+const REFUSED_PAUSE: Duration = Duration::from_secs(1);
+/// Between two samples of a round trip.
+const SAMPLE_PERIOD: Duration = Duration::from_secs(30);
+
+/// One connection to a peer.
+pub(super) struct Link {
+    context: Arc<Context>,
+    peer: Arc<Peer>,
+    lane: Lane,
+    pings: Arc<Mutex<Pings>>,
+    sampled: Option<Duration>,
+    /// What was logged last, so that it is not logged again and again.
+    complaint: String,
+}
+
+/// The ping that waits for its answer.
+#[derive(Default)]
+struct Pings {
+    number: u64,
+    sent: Duration,
+}
+
+/// Why a connection ended, or did not begin.
+#[derive(Debug, thiserror::Error)]
+enum LinkError {
+    #[error("no URL is known")]
+    NoUrl,
+    #[error("connect to {0}")]
+    Connect(String, #[source] tonic::transport::Error),
+    #[error("{0}")]
+    Uri(String),
+    #[error("{}: {}", .0.code(), .0.message())]
+    Status(Box<Status>),
+    #[error("no answer within {0:?}")]
+    Silent(Duration),
+    #[error("the other end closed the connection")]
+    Closed,
+    #[error("{}", .0.text)]
+    Refused(Box<Refusal>),
+    #[error("answer that makes no sense")]
+    Malformed,
+}
+
+impl Link {
+    pub(super) fn new(context: Arc<Context>, peer: Arc<Peer>, lane: Lane) -> Link {
+        Link {
+            context,
+            peer,
+            lane,
+            pings: Arc::default(),
+            sampled: None,
+            complaint: String::new(),
+        }
+    }
+
+    /// Keeps the connection for as long as the peer is a member.
+    pub(super) async fn keep(mut self) {
+        let peer = self.peer.clone();
+        tokio::select! {
+            () = peer.gone() => {}
+            () = self.dial_again_and_again() => {}
+        }
+        peer.outbox(self.lane).close();
+    }
+
+    async fn dial_again_and_again(&mut self) {
+        let seed = self.context.local.0 ^ self.peer.id.0.rotate_left(self.lane as u32 + 1);
+        let mut backoff = Backoff::new(seed);
+        loop {
+            let mut welcomed = false;
+            let ended = self.talk(&mut welcomed).await;
+            self.peer.outbox(self.lane).close();
+            if welcomed {
+                backoff.reset();
+                self.lost();
+            }
+            let pause = match ended {
+                LinkError::Refused(refusal) => {
+                    self.refused(&refusal);
+                    REFUSED_PAUSE
+                }
+                error => {
+                    self.complain(&crate::logging::error_chain(&error));
+                    backoff.next()
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.peer.kicked(self.lane) => {}
+            }
+        }
+    }
+
+    /// Everything from the first attempt to the end.
+    async fn talk(&mut self, welcomed: &mut bool) -> LinkError {
+        let mut replies = match self.introduce().await {
+            Ok(replies) => replies,
+            Err(error) => return error,
+        };
+        *welcomed = true;
+        self.complaint.clear();
+        let connected = self.context.contact(&self.peer);
+        tracing::info!(
+            "stream-writer-type" = self.lane.etcd_name(),
+            "local-member-id" = %self.context.local,
+            "remote-peer-id" = %self.peer.id,
+            "established TCP streaming connection with remote peer"
+        );
+        self.peer.outbox(self.lane).open();
+        let ended = loop {
+            match self.next(&mut replies).await {
+                Ok(reply::Content::Pong(pong)) => self.answered(pong),
+                Ok(reply::Content::Refusal(refusal)) => {
+                    break LinkError::Refused(Box::new(refusal));
+                }
+                Ok(reply::Content::Welcome(_)) => break LinkError::Malformed,
+                Err(error) => break error,
+            }
+        };
+        drop(connected);
+        ended
+    }
+
+    /// Connects and says who we are, and hears that this is fine.
+    async fn introduce(&mut self) -> Result<tonic::Streaming<Reply>, LinkError> {
+        let pace = self.context.pace;
+        let url = self.peer.next_url().ok_or(LinkError::NoUrl)?;
+        let endpoint = Endpoint::from_shared(url.clone())
+            .map_err(|error| LinkError::Uri(format!("{url}: {error}")))?
+            .connect_timeout(pace.dial)
+            .tcp_nodelay(true)
+            .initial_stream_window_size(WINDOW_BYTES)
+            .initial_connection_window_size(WINDOW_BYTES);
+        // The seam for TLS: an endpoint may be given another connector.
+        let channel = endpoint.connect().await;
+        let channel = channel.map_err(|error| LinkError::Connect(url, error))?;
+        let mut client = PeerClient::new(channel);
+        let talk = tokio::time::timeout(pace.silence, client.talk(self.outgoing())).await;
+        let reply = talk.map_err(|_| LinkError::Silent(pace.silence))?;
+        let mut replies = reply
+            .map_err(|status| LinkError::Status(Box::new(status)))?
+            .into_inner();
+        match self.next(&mut replies).await? {
+            reply::Content::Welcome(_) => Ok(replies),
+            reply::Content::Refusal(refusal) => Err(LinkError::Refused(Box::new(refusal))),
+            reply::Content::Pong(_) => Err(LinkError::Malformed),
+        }
+    }
+
+    async fn next(
+        &self,
+        replies: &mut tonic::Streaming<Reply>,
+    ) -> Result<reply::Content, LinkError> {
+        let silence = self.context.pace.silence;
+        let reply = tokio::time::timeout(silence, replies.message()).await;
+        let reply = reply.map_err(|_| LinkError::Silent(silence))?;
+        let reply = reply.map_err(|status| LinkError::Status(Box::new(status)))?;
+        let reply = reply.ok_or(LinkError::Closed)?;
+        reply.content.ok_or(LinkError::Malformed)
+    }
+
+    /// What is sent: the hello, then messages as they come, and a ping now and then.
+    fn outgoing(&self) -> impl Stream<Item = Parcel> + Send + use<> {
+        let writer = Writer {
+            context: self.context.clone(),
+            peer: self.peer.clone(),
+            lane: self.lane,
+            pings: self.pings.clone(),
+            ticks: tokio::time::interval(self.context.pace.ping()),
+            sent: self
+                .context
+                .meters
+                .network
+                .peer_sent_bytes_total
+                .get(&self.peer.id.to_string()),
+            greeted: false,
+        };
+        futures_util::stream::unfold(writer, |mut writer| async move {
+            let content = writer.next().await;
+            let parcel = Parcel {
+                content: Some(content),
+            };
+            writer
+                .sent
+                .inc_by(prost::Message::encoded_len(&parcel) as u64);
+            Some((parcel, writer))
+        })
+    }
+
+    fn answered(&mut self, pong: Ping) {
+        let now = self.context.clock.now();
+        let pings = self.pings.lock();
+        if pong.number != pings.number || self.lane != Lane::Urgent {
+            return;
+        }
+        let due = self.sampled.is_none_or(|at| now >= at + SAMPLE_PERIOD);
+        if due {
+            self.sampled = Some(now);
+            let round_trip = now.saturating_sub(pings.sent);
+            let times = &self.context.meters.network.peer_round_trip_time_seconds;
+            times
+                .get(&self.peer.id.to_string())
+                .observe(round_trip.as_secs_f64());
+        }
+    }
+
+    /// The connection is gone: raft should probe, and if the leader was at the other end, elect.
+    fn lost(&self) {
+        tracing::warn!(
+            "stream-writer-type" = self.lane.etcd_name(),
+            "local-member-id" = %self.context.local,
+            "remote-peer-id" = %self.peer.id,
+            "lost TCP streaming connection with remote peer"
+        );
+        self.context.node.unreachable(self.peer.id);
+        self.context.node.leader_gone(self.peer.id);
+    }
+
+    fn refused(&mut self, refusal: &Refusal) {
+        if refusal.reason() == Reason::Removed && refusal.cluster == self.context.cluster_id.0 {
+            self.context.removed.send_replace(true);
+            return;
+        }
+        if self.complaint == refusal.text {
+            return;
+        }
+        refusal.text.clone_into(&mut self.complaint);
+        tracing::error!(
+            "remote-peer-id" = %self.peer.id,
+            "remote-peer-cluster-id" = %format!("{:x}", refusal.cluster),
+            "remote-peer-answers-as" = %MemberId(refusal.member),
+            "local-member-id" = %self.context.local,
+            "local-member-cluster-id" = %self.context.cluster_id,
+            error = refusal.text,
+            "{}",
+            complaint(refusal.reason())
+        );
+    }
+
+    fn complain(&mut self, error: &str) {
+        if self.complaint == error {
+            return;
+        }
+        error.clone_into(&mut self.complaint);
+        tracing::warn!(
+            "round-tripper-name" = self.lane.etcd_name(),
+            "remote-peer-id" = %self.peer.id,
+            rtt = "0s",
+            error,
+            "prober detected unhealthy status"
+        );
+    }
+}
+
+fn complaint(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Cluster => "request sent was ignored by remote peer due to cluster ID mismatch",
+        Reason::Target => "request sent was ignored by remote peer due to member ID mismatch",
+        Reason::Version => {
+            "request sent was ignored by remote peer due to server version incompatibility"
+        }
+        Reason::Removed => "request sent was ignored by remote peer since this member was removed",
+        Reason::Malformed | Reason::Unknown => "request sent was ignored by remote peer",
+    }
+}
+
+/// The sending half of a link.
+struct Writer {
+    context: Arc<Context>,
+    peer: Arc<Peer>,
+    lane: Lane,
+    pings: Arc<Mutex<Pings>>,
+    ticks: tokio::time::Interval,
+    sent: ferrod_metrics::IntCounter,
+    greeted: bool,
+}
+
+impl Writer {
+    async fn next(&mut self) -> Content {
+        if !std::mem::replace(&mut self.greeted, true) {
+            return Content::Hello(self.context.hello(self.peer.id, self.lane));
+        }
+        tokio::select! {
+            biased;
+            _ = self.ticks.tick() => {
+                let mut pings = self.pings.lock();
+                pings.number += 1;
+                pings.sent = self.context.clock.now();
+                Content::Ping(Ping { number: pings.number })
+            }
+            messages = self.peer.outbox(self.lane).take(PARCEL_BYTES) => {
+                let messages = messages.into_iter().filter_map(wire::encode).collect();
+                Content::Messages(Messages { messages })
+            }
+        }
+    }
+}
