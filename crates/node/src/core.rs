@@ -16,6 +16,9 @@ mod outbox;
 mod propose;
 mod reads;
 mod ready;
+mod state_transfer;
+mod terms;
+mod transfers;
 mod validate;
 
 use std::collections::VecDeque;
@@ -28,6 +31,7 @@ use self::gate::Gate;
 use self::mem_log::MemLog;
 use self::outbox::Outbox;
 use self::reads::Reads;
+use crate::recovered::Start;
 use crate::{
     Action, AppliedChange, ConfChange, ConfState, Config, Error, Input, LogIndex, PeerBody,
     PeerMessage, Proposal, ReadFailure, ReadyNumber, Recovered, Severity, SoftState, StartingPoint,
@@ -58,6 +62,8 @@ pub struct Core {
     /// Changes of membership up to here are in force.
     changed: LogIndex,
     campaigns: u64,
+    /// The copy of the state that is being put in place of this member's.
+    installing: Option<LogIndex>,
     wish: Option<Wish>,
     /// Changes of membership that wait for the one before them: whoever hears that a change is
     /// applied may propose the next one before the core hears of it.
@@ -71,23 +77,23 @@ impl Core {
     /// If the configuration is unfit, or log and state machine do not fit together.
     pub fn new(config: Config, recovered: Recovered, from: &StartingPoint) -> Result<Core, Error> {
         let raft_config = config.to_raft(from.applied.0)?;
-        let (entries, hard_state) = recovered.into_start(from)?;
-        let applied = (from.applied.0, from.applied_term.0);
-        let before = entries
-            .first()
-            .map_or(applied, |first| (first.index.0 - 1, 0));
+        let Start {
+            before,
+            entries,
+            hard_state,
+        } = recovered.into_start(from)?;
         let start = mem_log::start_state(
             convert::raft_hard_state(hard_state),
             convert::raft_conf_state(&from.conf_state),
         );
+        let before_term = before.1.map_or(0, |term| term.0);
         let mut log = MemLog::new(
-            before,
+            (before.0.0, before_term),
             entries.into_iter().map(convert::raft_entry).collect(),
             start,
         );
-        // The term before the first entry is not known, so that entry must go: raft-rs may ask for
-        // it.
-        if before.0 > 0 {
+        // raft-rs may ask for the term before the first entry; if it is not known, that entry goes.
+        if before.1.is_none() {
             log.forget_first();
         }
         let raft = RawNode::new(&raft_config, log, &logger::logger(config.log.clone()))
@@ -107,6 +113,7 @@ impl Core {
             conf_state: from.conf_state.clone(),
             changed: from.applied,
             campaigns: 0,
+            installing: None,
             wish: None,
             waiting_changes: VecDeque::new(),
             raft,
@@ -144,7 +151,7 @@ impl Core {
 
     fn step(&mut self, input: Input, actions: &mut Vec<Action>) {
         match input {
-            Input::Tick => self.tick(),
+            Input::Tick => self.tick(actions),
             Input::Campaign => self.wish = Some(Wish::Campaign),
             Input::Peer(message) => self.peer(message, actions),
             Input::Unreachable(peer) => self.raft.report_unreachable(peer.0),
@@ -155,8 +162,8 @@ impl Core {
             Input::Persisted(ReadyNumber(number)) => self.outbox.persisted(number),
             Input::Applied(index) => self.applied_to(index),
             Input::ChangeJudged { index, accepted } => self.change_judged(index, accepted, actions),
-            // Nobody is asked for a copy yet, so there is none to hear of.
-            Input::StateOffered { .. } | Input::StateSent { .. } => {}
+            Input::StateOffered { to, offer } => self.state_offered(to, offer, actions),
+            Input::StateSent { to, index, arrived } => self.state_sent(to, index, arrived),
             Input::Idle => self.write_commit(actions),
         }
     }
@@ -178,11 +185,17 @@ impl Core {
                 Severity::Warning,
                 &format!("refused a message from {}: {refusal}", message.from),
             );
+            if let PeerBody::State(state) = message.body {
+                actions.push(Action::RefuseState(state));
+            }
             return;
         }
         match message.body {
             PeerBody::Propose(forward) => self.take_forward(message.from, forward, actions),
-            PeerBody::State(state) => actions.push(Action::RefuseState(state)),
+            PeerBody::State(ref state) => {
+                let state = state.clone();
+                self.take_state(message, state, actions);
+            }
             PeerBody::TimeoutNow => self.wish = convert::raft_message(message).map(Wish::TakeOver),
             _ => {
                 let message =
@@ -196,6 +209,7 @@ impl Core {
     // The state machine's answers.
 
     fn applied_to(&mut self, index: LogIndex) {
+        self.installing.take_if(|installing| *installing <= index);
         self.raft.advance_apply_to(index.0);
         self.trim();
     }
@@ -209,14 +223,22 @@ impl Core {
             limits.log_bytes_max
         };
         let applied = self.raft.raft.raft_log.applied;
-        self.raft.mut_store().trim(applied, bytes_max);
+        let log = self.raft.mut_store();
+        // What follows a copy of the state will be wanted when the copy has arrived.
+        let wanted = log.transfers.lowest().map_or(applied, |lowest| lowest.0);
+        log.trim(applied.min(wanted), bytes_max);
+        log.trim(applied, 2 * bytes_max);
     }
 
     fn change_judged(&mut self, index: LogIndex, accepted: bool, actions: &mut Vec<Action>) {
-        let committed = self
-            .gate
-            .take_judged(index)
-            .expect("a verdict answers the change that was handed out");
+        let Some(committed) = self.gate.take_judged(index) else {
+            // A copy of the state has arrived meanwhile, and the change is in it.
+            assert!(
+                index <= self.changed,
+                "a verdict answers what was handed out"
+            );
+            return;
+        };
         let conf_state = if accepted {
             self.apply_change(&committed.change)
         } else {

@@ -147,6 +147,10 @@ impl DurableLog {
         let mut hard_state = self.hard_state;
         let mut top = None;
         for batch in batches {
+            if let Some(state) = &batch.state {
+                record::push_state(&mut self.buffer, state);
+                top = top.max(Some(state.index));
+            }
             for entry in &batch.entries {
                 record::push_entry(&mut self.buffer, entry);
                 top = top.max(Some(entry.index));

@@ -5,19 +5,23 @@
 //! | 1 | normal entry | index u64, term u64, payload |
 //! | 2 | change of membership | index u64, term u64, encoded [`ConfChange`](crate::ConfChange) |
 //! | 3 | hard state | term u64, vote u64, commit u64 |
+//! | 4 | copy of a leader's state | index u64, term u64, number of voters u64, voters u64 each, learners u64 each |
 //!
-//! An entry replaces an earlier one of its index and everything behind that; the last hard state
-//! counts. Each segment starts with the hard state as of then. A changed form gets a new kind; a
+//! An entry replaces an earlier one of its index and everything behind that; a copy of the state
+//! replaces all entries, and says that its installation has begun; the last hard state counts. Each segment starts with the hard state as of then. A changed form gets a new kind; a
 //! kind is never used again.
 
 use bytes::Bytes;
 use ferrod_wal::{Batch, Record};
 
-use crate::{Entry, EntryKind, Error, HardState, LogIndex, MemberId, Recovered, Term};
+use crate::{
+    ConfState, Entry, EntryKind, Error, HardState, LogIndex, MemberId, Recovered, StateMeta, Term,
+};
 
 const NORMAL: u8 = 1;
 const CONF_CHANGE: u8 = 2;
 const HARD_STATE: u8 = 3;
+const STATE: u8 = 4;
 
 /// Adds an entry.
 pub(crate) fn push_entry(batch: &mut Batch, entry: &Entry) {
@@ -36,6 +40,18 @@ pub(crate) fn push_entry(batch: &mut Batch, entry: &Entry) {
 pub(crate) fn push_hard_state(batch: &mut Batch, state: &HardState) {
     batch.push_with(HARD_STATE, |out| {
         for word in [state.term.0, state.vote.0, state.commit.0] {
+            out.extend_from_slice(&word.to_le_bytes());
+        }
+    });
+}
+
+/// Adds that the installation of a copy of a leader's state has begun.
+pub(crate) fn push_state(batch: &mut Batch, state: &StateMeta) {
+    let StateMeta { index, term, conf } = state;
+    let head = [index.0, term.0, conf.voters.len() as u64];
+    let members = conf.voters.iter().chain(&conf.learners);
+    batch.push_with(STATE, |out| {
+        for word in head.into_iter().chain(members.map(|member| member.0)) {
             out.extend_from_slice(&word.to_le_bytes());
         }
     });
@@ -60,6 +76,12 @@ pub(crate) fn replay(record: Record, log: &mut Recovered) -> Result<Option<LogIn
                 hard_state(&record.payload).ok_or(wrong("wrong length for a hard state"))?;
             log.push_hard_state(state);
             Ok(None)
+        }
+        STATE => {
+            let state = state(&record.payload).ok_or(wrong("not a state that can be"))?;
+            let index = state.index;
+            log.push_state(state)?;
+            Ok(Some(index))
         }
         _ => Err(wrong("unknown kind")),
     }
@@ -90,6 +112,23 @@ fn hard_state(bytes: &[u8]) -> Option<HardState> {
         commit: LogIndex(commit),
     };
     (bytes.len() == 24).then_some(state)
+}
+
+fn state(bytes: &[u8]) -> Option<StateMeta> {
+    let (words, rest) = bytes.as_chunks();
+    let words: Vec<_> = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
+    let [index, term, voters, members @ ..] = words.as_slice() else {
+        return None;
+    };
+    let (voters, learners) = members.split_at_checked(usize::try_from(*voters).ok()?)?;
+    let ids = |ids: &[u64]| ids.iter().copied().map(MemberId).collect();
+    let conf = ConfState::new(ids(voters), ids(learners));
+    let sound = rest.is_empty() && *index > 0 && *term > 0 && conf.flaw().is_none();
+    sound.then_some(StateMeta {
+        index: LogIndex(*index),
+        term: Term(*term),
+        conf,
+    })
 }
 
 fn take_word(bytes: &mut Bytes) -> Option<u64> {

@@ -5,7 +5,7 @@ use raft::eraftpb::{self, MessageType};
 
 use crate::{
     ConfChange, ConfChangeKind, ConfState, Entry, EntryKind, HardState, LogIndex, MemberId,
-    PeerBody, PeerMessage, Term,
+    PeerBody, PeerMessage, StateMeta, Term,
 };
 
 /// raft-rs marks the votes that a leader itself asked for with this context.
@@ -90,6 +90,26 @@ pub(super) fn raft_conf_state(state: &ConfState) -> eraftpb::ConfState {
     }
 }
 
+/// What a copy of the state is, from raft-rs's snapshot, which never has data here.
+pub(super) fn state(snapshot: &eraftpb::Snapshot) -> StateMeta {
+    let meta = snapshot.get_metadata();
+    StateMeta {
+        index: LogIndex(meta.index),
+        term: Term(meta.term),
+        conf: conf_state(meta.get_conf_state()),
+    }
+}
+
+/// raft-rs's snapshot for a copy of the state.
+pub(super) fn raft_snapshot(state: &StateMeta) -> eraftpb::Snapshot {
+    let mut snapshot = eraftpb::Snapshot::default();
+    let meta = snapshot.mut_metadata();
+    meta.index = state.index.0;
+    meta.term = state.term.0;
+    meta.set_conf_state(raft_conf_state(&state.conf));
+    snapshot
+}
+
 /// raft-rs's form of a change; `None` if quorums stay as they are.
 pub(super) fn raft_conf_change(change: &ConfChange) -> Option<eraftpb::ConfChange> {
     let change_type = match change.kind {
@@ -106,7 +126,7 @@ pub(super) fn raft_conf_change(change: &ConfChange) -> Option<eraftpb::ConfChang
 }
 
 /// Our message from raft-rs's. `None` for what never travels: local types, forwarded proposals
-/// (ours are [`PeerBody::Propose`]) and what belongs to a state transfer.
+/// (ours are [`PeerBody::Propose`]).
 pub(super) fn message(message: eraftpb::Message) -> Option<PeerMessage> {
     let body = match message.msg_type {
         MessageType::MsgAppend => PeerBody::Append {
@@ -149,6 +169,7 @@ pub(super) fn message(message: eraftpb::Message) -> Option<PeerMessage> {
                 commit_term: Term(message.commit_term),
             }
         }
+        MessageType::MsgSnapshot => PeerBody::State(state(message.get_snapshot())),
         MessageType::MsgTimeoutNow => PeerBody::TimeoutNow,
         MessageType::MsgReadIndex => PeerBody::ReadIndex {
             context: context(&message)?,
@@ -160,7 +181,6 @@ pub(super) fn message(message: eraftpb::Message) -> Option<PeerMessage> {
         MessageType::MsgHup
         | MessageType::MsgBeat
         | MessageType::MsgPropose
-        | MessageType::MsgSnapshot
         | MessageType::MsgUnreachable
         | MessageType::MsgSnapStatus
         | MessageType::MsgCheckQuorum
@@ -276,7 +296,11 @@ pub(super) fn raft_message(message: PeerMessage) -> Option<eraftpb::Message> {
             raft.entries = vec![proposal(EntryKind::Normal, context)].into();
             MessageType::MsgReadIndexResp
         }
-        PeerBody::Propose(_) | PeerBody::State(_) => return None,
+        PeerBody::State(state) => {
+            raft.set_snapshot(raft_snapshot(&state));
+            MessageType::MsgSnapshot
+        }
+        PeerBody::Propose(_) => return None,
     };
     Some(raft)
 }

@@ -4,7 +4,7 @@ use raft::StateRole;
 use raft::eraftpb;
 
 use super::{Core, jitter};
-use crate::{Config, MemberId};
+use crate::{Action, Config, MemberId};
 
 /// An election that waits until it is safe.
 pub(super) enum Wish {
@@ -14,7 +14,8 @@ pub(super) enum Wish {
 }
 
 impl Core {
-    pub(super) fn tick(&mut self) {
+    pub(super) fn tick(&mut self, actions: &mut Vec<Action>) {
+        self.tick_transfers(actions);
         if self.raft.raft.leader_id != raft::INVALID_ID
             && let Some(context) = self.reads.tick()
         {
@@ -37,12 +38,13 @@ impl Core {
             && raft.election_elapsed + 1 >= raft.randomized_election_timeout()
     }
 
-    /// Whether an election is safe: winning one asserts that the whole log is on disk, and the only
-    /// voter wins at once.
+    /// Whether an election is safe: winning one asserts that the whole log is on disk, the only
+    /// voter wins at once, and raft-rs looks for changes of membership behind what is applied.
     fn may_campaign(&self) -> bool {
         let log = &self.raft.raft.raft_log;
         let written = !self.outbox.is_writing() && log.persisted == log.last_index();
-        written && self.raft.raft.promotable() && self.gate.last_change().0 <= log.applied
+        let whole = self.installing.is_none();
+        written && whole && self.raft.raft.promotable() && self.gate.last_change().0 <= log.applied
     }
 
     /// Overwrites the timeout that raft-rs may just have drawn.

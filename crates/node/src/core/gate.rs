@@ -73,6 +73,13 @@ impl Gate {
         }
     }
 
+    /// Forgets everything up to `index`, which came as a whole: no verdict is waited for.
+    pub(super) fn start_over(&mut self, index: LogIndex) {
+        self.queue.clear();
+        self.judged = None;
+        self.last_change = self.last_change.min(index);
+    }
+
     /// Index of the latest committed change of membership; 0 if there was none.
     pub(super) fn last_change(&self) -> LogIndex {
         self.last_change

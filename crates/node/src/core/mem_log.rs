@@ -1,39 +1,58 @@
-//! The tail of the log in memory, where raft-rs reads it.
+//! The log where raft-rs reads it: its tail in memory, and by index and term what is on disk only.
 //!
-//! Entries get here before raft-rs is told that they are handed out, and leave from the front once
-//! they are applied and over the byte budget. What lies before the first entry is known by index
-//! and term only.
+//! Entries get here before raft-rs is told that they are handed out, and leave memory from the
+//! front once they are applied and over the byte budget. What a slow peer needs from before that is
+//! read from the disk elsewhere: raft-rs hears that it is not there yet, and asks again when it is.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 use raft::eraftpb::{ConfState, Entry, HardState, Snapshot};
 use raft::{GetEntriesContext, RaftState, Result, StorageError};
 
+use super::terms::Terms;
+use super::transfers::Transfers;
+use crate::{MemberId, StateMeta};
+
 /// Bookkeeping that an entry costs besides its payload.
 const ENTRY_OVERHEAD_BYTES: u64 = 128;
 
-/// The tail of the log.
+/// The log.
 pub(super) struct MemLog {
     /// Contiguous; the first one follows `before`.
     entries: VecDeque<Entry>,
-    /// Index and term of the entry before the first one.
-    before: (u64, u64),
+    /// Index of the entry before the first one in memory.
+    before: u64,
+    /// Terms from the entry before the first one that can be had at all, in memory or on disk, to
+    /// the last.
+    terms: Terms,
     /// Cost of all `entries`.
     bytes: u64,
     /// What raft-rs starts with; not kept up to date.
     start: RaftState,
+    /// Copies of the state for members that need what nobody has any more.
+    pub(super) transfers: Transfers,
+    /// Members that raft-rs found to need one.
+    starving: RefCell<Vec<MemberId>>,
 }
 
 impl MemLog {
     /// `entries` must be contiguous and follow `before`; recovery has checked that.
     pub(super) fn new(before: (u64, u64), entries: Vec<Entry>, start: RaftState) -> MemLog {
         let bytes = entries.iter().map(cost).sum();
+        let mut terms = Terms::new(before);
+        entries
+            .iter()
+            .for_each(|entry| terms.push(entry.index, entry.term));
         MemLog {
             entries: entries.into(),
-            before,
+            before: before.0,
+            terms,
             bytes,
             start,
+            transfers: Transfers::default(),
+            starving: RefCell::default(),
         }
     }
 
@@ -41,34 +60,47 @@ impl MemLog {
     pub(super) fn append(&mut self, entries: &[Entry]) {
         let Some(first) = entries.first() else { return };
         assert!(
-            first.index > self.before.0 && first.index <= self.last() + 1,
+            first.index > self.before && first.index <= self.last() + 1,
             "entries leave no gap"
         );
         while self.last() >= first.index {
             let dropped = self.entries.pop_back().expect("last() is above `before`");
             self.bytes -= cost(&dropped);
         }
-        self.bytes += entries.iter().map(cost).sum::<u64>();
+        for entry in entries {
+            self.bytes += cost(entry);
+            self.terms.push(entry.index, entry.term);
+        }
         self.entries.extend(entries.iter().cloned());
+    }
+
+    /// Starts over behind a copy of the state.
+    pub(super) fn restore(&mut self, state: &StateMeta) {
+        self.entries.clear();
+        self.bytes = 0;
+        self.before = state.index.0;
+        self.terms = Terms::new((state.index.0, state.term.0));
     }
 
     /// Forgets entries from the front while they are applied and all together cost more than
     /// `bytes_max`.
     pub(super) fn trim(&mut self, applied: u64, bytes_max: u64) {
-        while self.bytes > bytes_max && self.before.0 < applied {
+        while self.bytes > bytes_max && self.before < applied {
             let Some(entry) = self.entries.pop_front() else {
                 return;
             };
             self.bytes -= cost(&entry);
-            self.before = (entry.index, entry.term);
+            self.before = entry.index;
         }
+        self.terms.forget_below(self.before);
     }
 
     /// Forgets the first entry, which makes its term the one known before the log.
     pub(super) fn forget_first(&mut self) {
         if let Some(entry) = self.entries.pop_front() {
             self.bytes -= cost(&entry);
-            self.before = (entry.index, entry.term);
+            self.before = entry.index;
+            self.terms.forget_below(self.before);
         }
     }
 
@@ -85,14 +117,23 @@ impl MemLog {
         self.bytes
     }
 
+    /// Whether a member that is sent a copy up to this index finds everything after it here.
+    pub(super) fn follows(&self, state: &StateMeta) -> bool {
+        let term = self.terms.at(state.index.0);
+        state.index.0 <= self.last() && term == Some(state.term.0)
+    }
+
+    /// Members that raft-rs found to need a copy of the state since the last call.
+    pub(super) fn take_starving(&mut self) -> Vec<MemberId> {
+        std::mem::take(self.starving.get_mut())
+    }
+
     fn last(&self) -> u64 {
-        self.entries
-            .back()
-            .map_or(self.before.0, |entry| entry.index)
+        self.entries.back().map_or(self.before, |entry| entry.index)
     }
 
     fn position(&self, index: u64) -> usize {
-        usize::try_from(index - self.before.0 - 1).expect("entries are in memory")
+        usize::try_from(index - self.before - 1).expect("entries are in memory")
     }
 }
 
@@ -112,7 +153,7 @@ impl raft::Storage for MemLog {
         max_size: impl Into<Option<u64>>,
         _context: GetEntriesContext,
     ) -> Result<Vec<Entry>> {
-        if low <= self.before.0 {
+        if low <= self.before {
             return Err(StorageError::Compacted.into());
         }
         if high > self.last() + 1 {
@@ -130,29 +171,33 @@ impl raft::Storage for MemLog {
     }
 
     fn term(&self, index: u64) -> Result<u64> {
-        if index == self.before.0 {
-            return Ok(self.before.1);
+        if index > self.last() {
+            return Err(StorageError::Unavailable.into());
         }
-        if index < self.before.0 {
-            return Err(StorageError::Compacted.into());
-        }
-        let entry = self.entries.get(self.position(index));
-        entry
-            .map(|entry| entry.term)
-            .ok_or_else(|| StorageError::Unavailable.into())
+        self.terms
+            .at(index)
+            .ok_or_else(|| StorageError::Compacted.into())
     }
 
     fn first_index(&self) -> Result<u64> {
-        Ok(self.before.0 + 1)
+        Ok(self.terms.first() + 1)
     }
 
     fn last_index(&self) -> Result<u64> {
         Ok(self.last())
     }
 
-    /// State transfer is not the log's business: raft-rs asks again at the peer's next heartbeat.
-    fn snapshot(&self, _request_index: u64, _to: u64) -> Result<Snapshot> {
-        Err(StorageError::SnapshotTemporarilyUnavailable.into())
+    /// The copy that is ready for `to`; its data travels beside the message. Without one raft-rs
+    /// asks again at the peer's next heartbeat.
+    fn snapshot(&self, request_index: u64, to: u64) -> Result<Snapshot> {
+        let offer = self.transfers.offer(MemberId(to));
+        match offer.filter(|state| state.index.0 >= request_index && self.follows(state)) {
+            Some(state) => Ok(super::convert::raft_snapshot(state)),
+            None => {
+                self.starving.borrow_mut().push(MemberId(to));
+                Err(StorageError::SnapshotTemporarilyUnavailable.into())
+            }
+        }
     }
 }
 

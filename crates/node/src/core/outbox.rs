@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use raft::eraftpb::HardState;
 
-use crate::{LogIndex, PeerMessage};
+use crate::{LogIndex, PeerMessage, StateMeta};
 
 /// A ready between raft-rs and the disk.
 pub(super) struct Pending {
@@ -14,6 +14,8 @@ pub(super) struct Pending {
     pub(super) sync: bool,
     /// Term and vote that are durable once it is.
     pub(super) hard_state: Option<HardState>,
+    /// The copy of the state that the log names once it is.
+    pub(super) state: Option<StateMeta>,
     pub(super) messages: Vec<PeerMessage>,
     /// A change of membership that must be in force before the messages leave: quorums count with
     /// the applied one.
@@ -51,15 +53,13 @@ impl Outbox {
         }
     }
 
-    /// Moves on what waits for nothing on the disk. `durable` hears of each hard state that became
-    /// so. Returns the last ready that moved.
-    pub(super) fn settle(&mut self, mut durable: impl FnMut(&HardState)) -> Option<u64> {
+    /// Moves on what waits for nothing on the disk. `durable` hears of each. Returns the last ready
+    /// that moved.
+    pub(super) fn settle(&mut self, mut durable: impl FnMut(&Pending)) -> Option<u64> {
         let mut last = None;
         while let Some(pending) = pop_if(&mut self.writing, |pending| !pending.sync) {
             last = Some(pending.number);
-            if let Some(hard_state) = &pending.hard_state {
-                durable(hard_state);
-            }
+            durable(&pending);
             if !pending.messages.is_empty() {
                 self.written.push_back(pending);
             }

@@ -6,7 +6,8 @@ use raft::eraftpb::{self, MessageType};
 use super::outbox::Pending;
 use super::{Core, convert};
 use crate::{
-    Action, Batch, LogIndex, MemberId, PeerMessage, ReadFailure, ReadyNumber, Role, SoftState, Term,
+    Action, Batch, LogIndex, MemberId, PeerBody, PeerMessage, ReadFailure, ReadyNumber, Role,
+    SoftState, StateMeta, Term,
 };
 
 impl Core {
@@ -20,10 +21,15 @@ impl Core {
             }
             // First the core learns what is durable, then the messages that promise it leave.
             let durable = &mut self.durable;
-            if let Some(number) = self
-                .outbox
-                .settle(|state| *durable = (state.term, state.vote))
-            {
+            let settled = self.outbox.settle(|pending| {
+                if let Some(state) = &pending.hard_state {
+                    *durable = (state.term, state.vote);
+                }
+                if let Some(state) = &pending.state {
+                    actions.push(Action::InstallState(state.clone()));
+                }
+            });
+            if let Some(number) = settled {
                 self.raft.on_persist_ready(number);
             }
             let messages = self.outbox.release(self.changed);
@@ -31,6 +37,7 @@ impl Core {
                 actions.push(Action::Send(messages));
             }
             if !self.raft.has_ready() {
+                self.look_after_transfers(actions);
                 return;
             }
             self.collect(actions);
@@ -54,22 +61,23 @@ impl Core {
     /// `advance_append_async`.
     fn collect(&mut self, actions: &mut Vec<Action>) {
         let mut ready = self.raft.ready();
-        assert!(
-            ready.snapshot().is_empty(),
-            "no message that brings a snapshot passes the fence"
-        );
+        let state = (!ready.snapshot().is_empty()).then(|| convert::state(ready.snapshot()));
         let entries = ready.take_entries();
         let committed = ready.take_committed_entries();
         let messages = ready.take_messages();
         let held = ready.take_persisted_messages();
         let read_states = ready.take_read_states();
         let (number, sync, hard_state) = (ready.number(), ready.must_sync(), ready.hs().cloned());
+        if let Some(state) = &state {
+            self.raft.mut_store().restore(state);
+        }
         self.raft.mut_store().append(&entries);
         self.raft.advance_append_async(ready);
 
         self.announce(actions);
         let held = self.send_now(messages, held, actions);
-        let written_state = self.persist(number, sync, &entries, hard_state, actions);
+        let written_state =
+            self.persist(number, sync, state.clone(), &entries, hard_state, actions);
         self.gate
             .push(committed.iter().map(convert::entry).collect(), actions);
         let after_change = if self.leads() {
@@ -81,6 +89,7 @@ impl Core {
             number,
             sync,
             hard_state: written_state,
+            state,
             messages: held,
             after_change,
         });
@@ -141,6 +150,10 @@ impl Core {
             .map(|message| (durable && promises_nothing(&message), message));
         for (may_leave, message) in of_leader.chain(of_others) {
             if let Some(message) = convert::message(message) {
+                if let PeerBody::State(state) = &message.body {
+                    let transfers = &mut self.raft.mut_store().transfers;
+                    transfers.sending(message.to, state.index);
+                }
                 if may_leave {
                     now.push(message)
                 } else {
@@ -160,6 +173,7 @@ impl Core {
         &mut self,
         number: u64,
         sync: bool,
+        state: Option<StateMeta>,
         entries: &[eraftpb::Entry],
         hard_state: Option<eraftpb::HardState>,
         actions: &mut Vec<Action>,
@@ -173,7 +187,7 @@ impl Core {
         self.commit_unwritten = false;
         actions.push(Action::Persist(Batch {
             number: ReadyNumber(number),
-            state: None,
+            state,
             entries: entries.iter().map(convert::entry).collect(),
             hard_state: written.as_ref().map(convert::hard_state),
             sync,

@@ -5,7 +5,7 @@
 //! on its way to the disk. A peer that is broken or hostile must not be able to stop this member,
 //! so each message is judged against a [`View`] of the core first.
 
-use crate::{ConfChange, Entry, EntryKind, MemberId, PeerBody, PeerMessage, Term};
+use crate::{ConfChange, Entry, EntryKind, MemberId, PeerBody, PeerMessage, StateMeta, Term};
 
 /// Above any number that a cluster reaches, and far enough below `u64::MAX` that adding to it
 /// cannot overflow.
@@ -49,6 +49,8 @@ pub(super) enum Refusal {
     ConfChange,
     #[error("commits or accepts what is not in the log")]
     BeyondLog,
+    #[error("copy of an impossible state, or of one without this member")]
+    State,
     #[error("context too long")]
     Context,
     #[error("vote for a candidacy that is not on disk yet")]
@@ -145,7 +147,7 @@ fn validate_body(message: &PeerMessage, view: &View<'_>) -> Result<(), Refusal> 
             numbers(&[commit.0, commit_term.0])
         }
         PeerBody::TimeoutNow => Ok(()),
-        PeerBody::State(state) => numbers(&[state.index.0, state.term.0]),
+        PeerBody::State(state) => validate_state(state, message.term, view),
         PeerBody::ReadIndex { context } => {
             if !view.leads {
                 return Err(Refusal::NotLeader);
@@ -169,6 +171,19 @@ fn validate_body(message: &PeerMessage, view: &View<'_>) -> Result<(), Refusal> 
                 Err(Refusal::ConfChange)
             }
         }
+    }
+}
+
+/// raft-rs panics on a membership that contradicts itself.
+fn validate_state(state: &StateMeta, term: Term, view: &View<'_>) -> Result<(), Refusal> {
+    numbers(&[state.index.0, state.term.0])?;
+    let conf = &state.conf;
+    let known = conf.voters.contains(&view.member) || conf.learners.contains(&view.member);
+    let sound = state.index.0 > 0 && state.term.0 > 0 && state.term <= term;
+    if sound && known && conf.flaw().is_none() {
+        Ok(())
+    } else {
+        Err(Refusal::State)
     }
 }
 

@@ -73,7 +73,7 @@ fn impossible_logs_are_refused() {
 #[test]
 fn the_commit_index_is_lifted_to_what_was_applied() {
     let log = log(&[(1, 1), (2, 1), (3, 2)], state(2, 1));
-    let (_, hard_state) = log.into_start(&at(3, 2)).unwrap();
+    let hard_state = log.into_start(&at(3, 2)).unwrap().hard_state;
     assert_eq!(hard_state.commit, LogIndex(3));
 }
 
@@ -129,9 +129,14 @@ fn a_log_without_its_end_is_refused() {
 /// A segment starts with the hard state as of then, so older ones come again behind newer entries.
 #[test]
 fn an_empty_log_starts() {
-    let (entries, hard_state) = Recovered::default()
+    let Start {
+        before,
+        entries,
+        hard_state,
+    } = Recovered::default()
         .into_start(&StartingPoint::default())
         .unwrap();
+    assert_eq!(before, (LogIndex::ZERO, Some(Term(0))));
     assert!(entries.is_empty());
     assert_eq!(hard_state, HardState::default());
 }

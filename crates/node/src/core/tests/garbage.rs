@@ -4,7 +4,10 @@ use bytes::Bytes;
 
 use super::random::Dice;
 use super::rig::Rig;
-use crate::{Entry, EntryKind, Forward, Input, LogIndex, MemberId, PeerBody, PeerMessage, Term};
+use crate::{
+    ConfState, Entry, EntryKind, Forward, Input, LogIndex, MemberId, PeerBody, PeerMessage,
+    StateMeta, Term,
+};
 
 /// Numbers that are near what the member holds, and numbers that are absurd.
 fn number(dice: &mut Dice) -> u64 {
@@ -57,7 +60,7 @@ fn message(dice: &mut Dice) -> PeerMessage {
     let [ia, ib] = [a, b].map(LogIndex);
     let [tc, td] = [c, d].map(Term);
     let (yes, no) = (dice.below(2) == 0, dice.below(2) == 0);
-    let body = match dice.below(11) {
+    let body = match dice.below(12) {
         0 | 1 => PeerBody::Append {
             prev_index: ia,
             prev_term: tc,
@@ -97,6 +100,18 @@ fn message(dice: &mut Dice) -> PeerMessage {
             commit_term: tc,
         },
         8 => PeerBody::TimeoutNow,
+        10 => PeerBody::State(StateMeta {
+            index: ia,
+            term: tc,
+            conf: ConfState::new(
+                (0..dice.below(4))
+                    .map(|_| MemberId(dice.below(5)))
+                    .collect(),
+                (0..dice.below(2))
+                    .map(|_| MemberId(dice.below(5)))
+                    .collect(),
+            ),
+        }),
         9 if yes => PeerBody::ReadIndex {
             context: payload(dice),
         },

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::rig::Rig;
-use crate::{Action, Input, LogIndex, Proposal, ProposalId, ReadId, Role, Term};
+use crate::{Action, Input, LogIndex, PeerBody, Proposal, ProposalId, ReadId, Role, Term};
 
 /// SplitMix64: enough for choosing what happens next.
 pub(super) struct Dice(u64);
@@ -37,6 +37,7 @@ struct History {
     asked: u64,
     answered: usize,
     proposed: u64,
+    installs: usize,
 }
 
 impl History {
@@ -109,6 +110,7 @@ fn step(rig: &mut Rig, dice: &mut Dice, history: &mut History, faults: bool) {
             history.reads.insert(read, history.highest());
             rig.input(id, Input::Read(read))
         }
+        20 if dice.below(2) == 0 => rig.offer(id),
         20 => rig.input(id, Input::Idle),
         21..36 => deliver_one(rig, dice, id, faults),
         36 => rig.input(id, Input::Transfer(crate::MemberId(1 + dice.below(3)))),
@@ -118,10 +120,12 @@ fn step(rig: &mut Rig, dice: &mut Dice, history: &mut History, faults: bool) {
             Vec::new()
         }
         _ => {
-            drop(rig.messages_to(id));
-            Vec::new()
+            let lost = rig.messages_to(id);
+            rig.report(&lost, false)
         }
     };
+    let is_install = |action: &&Action| matches!(action, Action::InstallState(_));
+    history.installs += actions.iter().filter(is_install).count();
     history.check_reads(&actions);
     history.check_applied(rig);
 }
@@ -140,27 +144,38 @@ fn deliver_one(rig: &mut Rig, dice: &mut Dice, id: u64, faults: bool) -> Vec<Act
         0
     };
     let n = waiting[usize::try_from(pick).unwrap()];
-    let message = if faults && dice.below(8) == 0 {
+    // A copy of the state is a stream: it comes once or not at all.
+    let is_state = matches!(rig.network[n].body, PeerBody::State(_));
+    let message = if faults && dice.below(8) == 0 && !is_state {
         rig.network[n].clone()
     } else {
         rig.network.remove(n)
     };
     if faults && dice.below(12) == 0 {
-        return Vec::new();
+        return rig.report(&[message], false);
     }
-    rig.input(id, Input::Peer(message))
+    let mut actions = rig.input(id, Input::Peer(message.clone()));
+    actions.extend(rig.report(&[message], true));
+    actions
 }
 
-fn run(seed: u64, members: &[u64]) -> History {
+/// `log_bytes_max` for the memory of each member.
+fn run(seed: u64, members: &[u64], log_bytes_max: Option<u64>) -> History {
     let mut dice = Dice::new(seed);
     let mut rig = Rig::default();
     let mut history = History::default();
     rig.bootstrap(members, members);
+    for id in members {
+        rig.crash(*id);
+        rig.member(*id).log_bytes_max = log_bytes_max;
+        rig.start(*id);
+    }
     for _ in 0..4000 {
         step(&mut rig, &mut dice, &mut history, true);
     }
     // The faults stop; everyone must get to the same place.
-    rig.network.clear();
+    let lost = std::mem::take(&mut rig.network);
+    rig.report(&lost, false);
     for id in rig.ids() {
         if !rig.is_up(id) {
             rig.start(id);
@@ -182,19 +197,32 @@ fn run(seed: u64, members: &[u64]) -> History {
 /// covers, P-KV-05, P-KV-09
 #[test]
 fn three_members_agree_under_faults() {
-    let histories: Vec<_> = (0..15).map(|seed| run(seed, &[1, 2, 3])).collect();
+    let histories: Vec<_> = (0..15).map(|seed| run(seed, &[1, 2, 3], None)).collect();
     assert!(histories.iter().all(|history| history.answered > 0));
 }
 
 #[test]
 fn one_member_agrees_with_itself() {
-    (0..10).for_each(|seed| drop(run(seed, &[1])));
+    (0..10).for_each(|seed| drop(run(seed, &[1], None)));
 }
 
 #[test]
 #[ignore = "more seeds: minutes"]
 fn many_seeds() {
-    (100..3000).for_each(|seed| drop(run(seed, &[1, 2, 3])));
+    (100..3000).for_each(|seed| drop(run(seed, &[1, 2, 3], None)));
+    (100..3000).for_each(|seed| drop(run(seed, &[1, 2, 3], Some(300))));
+}
+
+/// Members that forget their log at once, so that whoever misses a message needs a copy of the state.
+///
+/// covers, N-09, P-KV-09
+#[test]
+fn members_without_a_memory_agree_under_faults() {
+    let histories: Vec<_> = (0..15)
+        .map(|seed| run(seed, &[1, 2, 3], Some(300)))
+        .collect();
+    let installs: usize = histories.iter().map(|history| history.installs).sum();
+    assert!(installs > 50, "{installs}");
 }
 
 ///

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::{
     Action, AppliedChange, Batch, CommittedChange, ConfChange, ConfChangeKind, Config, Core, Entry,
     EntryKind, HardState, Input, LogIndex, MemberId, PeerBody, PeerMessage, Recovered, Role,
-    SoftState, StartingPoint, Term,
+    SoftState, StartingPoint, StateMeta, Term,
 };
 
 /// Something for a state machine to do.
@@ -15,7 +15,11 @@ pub(super) enum Job {
     Entries(Vec<Entry>),
     Judge(CommittedChange),
     Change(AppliedChange),
+    Install(StateMeta),
 }
+
+/// All that a state machine has applied.
+pub(super) type Applied = Vec<(LogIndex, Term, Bytes)>;
 
 /// One member with its surroundings.
 pub(super) struct Member {
@@ -24,12 +28,19 @@ pub(super) struct Member {
     /// What survives a crash.
     pub(super) log: Recovered,
     pub(super) from: StartingPoint,
-    pub(super) applied: Vec<(LogIndex, Term, Bytes)>,
+    pub(super) applied: Applied,
+    /// Copies of leaders' states that have arrived, by their index.
+    pub(super) received: BTreeMap<LogIndex, Applied>,
     /// What does not.
+    /// Who is to get a copy of the state, and the copies taken for them.
+    pub(super) asked: Vec<MemberId>,
+    pub(super) copies: BTreeMap<MemberId, Applied>,
     pub(super) writes: Vec<Batch>,
     pub(super) jobs: VecDeque<Job>,
     pub(super) boots: u64,
     pub(super) refuses_changes: bool,
+    /// Bytes of entries kept in memory.
+    pub(super) log_bytes_max: Option<u64>,
 }
 
 /// Members and the messages between them.
@@ -37,6 +48,10 @@ pub(super) struct Member {
 pub(super) struct Rig {
     pub(super) members: BTreeMap<u64, Member>,
     pub(super) network: Vec<PeerMessage>,
+    /// Messages that are held up.
+    pub(super) parked: Vec<PeerMessage>,
+    /// Copies on their way, by receiver and index; all of one index are equal.
+    copies: BTreeMap<(MemberId, LogIndex), Applied>,
     /// Who led each term.
     leaders: BTreeMap<Term, MemberId>,
 }
@@ -77,10 +92,14 @@ impl Rig {
                 log,
                 from: StartingPoint::default(),
                 applied: Vec::new(),
+                received: BTreeMap::new(),
+                asked: Vec::new(),
+                copies: BTreeMap::new(),
                 writes: Vec::new(),
                 jobs: VecDeque::new(),
                 boots: 0,
                 refuses_changes: false,
+                log_bytes_max: None,
             };
             self.members.insert(*member, member_state);
             self.start(*member);
@@ -91,10 +110,14 @@ impl Rig {
     pub(super) fn start(&mut self, id: u64) {
         let member = self.member(id);
         member.boots += 1;
-        let config = Config {
+        member.finish_install();
+        let mut config = Config {
             election_ticks: 5,
             ..Config::new(MemberId(id), 1, member.boots)
         };
+        if let Some(bytes_max) = member.log_bytes_max {
+            config.limits.log_bytes_max = bytes_max;
+        }
         let core = Core::new(config, member.log.clone(), &member.from).unwrap();
         member.core = Some(core);
     }
@@ -105,6 +128,8 @@ impl Rig {
         member.core = None;
         member.writes.clear();
         member.jobs.clear();
+        member.asked.clear();
+        member.copies.clear();
     }
 
     pub(super) fn member(&mut self, id: u64) -> &mut Member {
@@ -118,6 +143,15 @@ impl Rig {
     /// Gives a core one input and carries out what it asks for; returns that.
     pub(super) fn input(&mut self, id: u64, input: Input) -> Vec<Action> {
         let mut actions = Vec::new();
+        if let Input::Peer(PeerMessage {
+            body: PeerBody::State(state),
+            ..
+        }) = &input
+        {
+            let copy = self.copies.get(&(MemberId(id), state.index)).cloned();
+            let copy = copy.unwrap_or_default();
+            self.member(id).received.insert(state.index, copy);
+        }
         let Some(core) = self.member(id).core.as_mut() else {
             return actions;
         };
@@ -142,10 +176,28 @@ impl Rig {
             Action::Send(messages) => {
                 for message in messages {
                     member.check_promise(&message);
+                    if let PeerBody::State(state) = &message.body {
+                        let copy = member.copies.remove(&message.to).unwrap();
+                        self.copies.insert((message.to, state.index), copy);
+                    }
                     self.network.push(message);
                 }
             }
             Action::Persist(batch) => member.writes.push(batch),
+            Action::OfferState { to } => member.asked.push(to),
+            Action::WithdrawState { to } => {
+                member.asked.retain(|asked| *asked != to);
+                member.copies.remove(&to);
+            }
+            Action::RefuseState(state) => {
+                // The one that is being installed may be brought again.
+                let recorded = member.log.state().map(|state| state.index);
+                let writing = member.writes.iter().any(|batch| batch.state.is_some());
+                if recorded != Some(state.index) && !writing {
+                    member.received.remove(&state.index);
+                }
+            }
+            Action::InstallState(state) => member.jobs.push_back(Job::Install(state)),
             Action::Apply(entries) => member.jobs.push_back(Job::Entries(entries)),
             Action::JudgeChange(change) => member.jobs.push_back(Job::Judge(change)),
             Action::ApplyChange(change) => member.jobs.push_back(Job::Change(change)),
@@ -159,6 +211,10 @@ impl Rig {
         let batches = std::mem::take(&mut member.writes);
         let mut last = None;
         for batch in batches {
+            batch
+                .state
+                .into_iter()
+                .for_each(|state| member.log.push_state(state).unwrap());
             batch
                 .entries
                 .into_iter()
@@ -192,6 +248,11 @@ impl Rig {
                 index: change.index,
                 accepted: !member.refuses_changes,
             },
+            Job::Install(state) => {
+                assert!(member.from.applied < state.index, "installed what is older");
+                member.install(&state);
+                Input::Applied(state.index)
+            }
             Job::Change(change) => {
                 let committed = change.committed;
                 member.moved_to(committed.index, committed.term, committed.change.encode());
@@ -202,6 +263,40 @@ impl Rig {
             }
         };
         self.input(id, input)
+    }
+
+    /// The transport of a member answers the oldest request for a copy of its state.
+    pub(super) fn offer(&mut self, id: u64) -> Vec<Action> {
+        let member = self.member(id);
+        if member.asked.is_empty() {
+            return Vec::new();
+        }
+        let to = member.asked.remove(0);
+        let offer = if member.from.applied == LogIndex::ZERO {
+            Err("nothing is applied".to_owned())
+        } else {
+            let copy = member.applied.clone();
+            member.copies.insert(to, copy);
+            Ok(StateMeta {
+                index: member.from.applied,
+                term: member.from.applied_term,
+                conf: member.from.conf_state.clone(),
+            })
+        };
+        self.input(id, Input::StateOffered { to, offer })
+    }
+
+    /// The transport of a sender reports how copies of the state have ended.
+    pub(super) fn report(&mut self, messages: &[PeerMessage], arrived: bool) -> Vec<Action> {
+        let mut actions = Vec::new();
+        for message in messages {
+            if let PeerBody::State(state) = &message.body {
+                let (to, index) = (message.to, state.index);
+                let input = Input::StateSent { to, index, arrived };
+                actions.extend(self.input(message.from.0, input));
+            }
+        }
+        actions
     }
 
     /// Takes the messages to a member from the network.
@@ -219,6 +314,26 @@ impl Rig {
 impl Member {
     pub(super) fn core(&self) -> &Core {
         self.core.as_ref().unwrap()
+    }
+
+    fn install(&mut self, state: &StateMeta) {
+        self.applied = self.received[&state.index].clone();
+        self.from = StartingPoint {
+            applied: state.index,
+            applied_term: state.term,
+            conf_state: state.conf.clone(),
+        };
+        self.received.retain(|index, _| *index > state.index);
+    }
+
+    /// What a start does before anything else: the log says whether a copy that has arrived counts.
+    fn finish_install(&mut self) {
+        let state = self.log.state().cloned();
+        match state {
+            Some(state) if state.index > self.from.applied => self.install(&state),
+            _ => {}
+        }
+        self.received.clear();
     }
 
     fn moved_to(&mut self, index: LogIndex, term: Term, payload: Bytes) {

@@ -12,7 +12,7 @@ use super::render;
 use super::rig::{Rig, voter};
 use crate::{Action, ConfChange, ConfChangeKind, Input, MemberId, Proposal, ProposalId, ReadId};
 
-///
+///
 #[test]
 fn traces() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata");
@@ -80,7 +80,18 @@ fn execute(rig: &mut Rig, command: &str) -> Vec<String> {
         "crash" => rig.crash(id),
         "refuse-changes" => rig.member(id).refuses_changes = true,
         // lose TO: what is on its way to a member.
-        "lose" => drop(rig.messages_to(id)),
+        "lose" => {
+            let lost = rig.messages_to(id);
+            rig.report(&lost, false);
+        }
+        // park TO: what is on its way to a member waits until `unpark`.
+        "park" => rig.parked = rig.messages_to(id),
+        "unpark" => {
+            let parked = std::mem::take(&mut rig.parked);
+            rig.network.extend(parked);
+        }
+        // remember MEMBER BYTES: as much of the log in memory, from the next start.
+        "remember" => rig.member(id).log_bytes_max = Some(numbers[1]),
         // quietly COMMAND: without what comes of it.
         "quietly" => drop(execute(rig, &words[1..].join(" "))),
         // twice TO: the messages to a member are on their way twice.
@@ -102,6 +113,8 @@ fn execute(rig: &mut Rig, command: &str) -> Vec<String> {
         "propose" => return propose(rig, id, &words[2..]),
         "propose-in-term" => return propose_in_term(rig, id, numbers[1]),
         "change" => return change(rig, id, words[2], numbers[1]),
+        // offer MEMBER: its transport has a copy of the state.
+        "offer" => return show(id, &rig.offer(id)),
         "persist" => return show(id, &rig.persist(id)),
         "apply" => return show(id, &rig.apply(id)),
         "deliver" => return deliver(rig, id),
@@ -168,7 +181,9 @@ fn deliver(rig: &mut Rig, id: u64) -> Vec<String> {
     let mut lines = Vec::new();
     for message in rig.messages_to(id) {
         lines.push(format!("  {}", render::message(&message)));
-        lines.extend(show(id, &rig.input(id, Input::Peer(message))));
+        lines.extend(show(id, &rig.input(id, Input::Peer(message.clone()))));
+        let from = message.from.0;
+        lines.extend(show(from, &rig.report(&[message], true)));
     }
     lines
 }
@@ -183,6 +198,7 @@ fn settle(rig: &mut Rig) -> Vec<String> {
             worked |= !rig.member(id).writes.is_empty() || !rig.member(id).jobs.is_empty();
             lines.extend(show(id, &rig.persist(id)));
             lines.extend(show(id, &rig.apply(id)));
+            lines.extend(show(id, &rig.offer(id)));
             if rig.is_up(id) {
                 lines.extend(deliver(rig, id));
             }
