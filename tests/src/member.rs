@@ -18,15 +18,31 @@ const READY: &str = "ready to serve client requests";
 /// How long a start may take; a member that replays a long log needs some of it.
 const START_LIMIT: Duration = Duration::from_secs(120);
 
+/// Where a member lives and whom it knows.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// Its name.
+    pub name: String,
+    /// The address of its ports.
+    pub host: String,
+    /// For clients.
+    pub client_port: u16,
+    /// For the other members.
+    pub peer_port: u16,
+    /// All members of the new cluster, as `--initial-cluster` has them.
+    pub cluster: String,
+    /// The network namespace it runs in, if not that of the tests.
+    pub namespace: Option<String>,
+}
+
 /// How to start a member: binary, data directory, ports and further flags stay the same over restarts.
 #[derive(Debug, Clone)]
 pub struct Setup {
     binary: PathBuf,
     dir: PathBuf,
+    place: Place,
     flags: Vec<String>,
     variables: Vec<(String, String)>,
-    client_port: u16,
-    peer_port: u16,
 }
 
 impl Setup {
@@ -35,15 +51,30 @@ impl Setup {
     /// # Errors
     /// When no port is free or the folder cannot be made.
     pub fn new(binary: &Path, dir: &Path) -> Result<Self> {
-        std::fs::create_dir_all(dir).with_context(|| format!("create {}", dir.display()))?;
         let (client_port, peer_port) = free_ports()?;
+        let place = Place {
+            name: "default".to_owned(),
+            host: "127.0.0.1".to_owned(),
+            client_port,
+            peer_port,
+            cluster: format!("default=http://127.0.0.1:{peer_port}"),
+            namespace: None,
+        };
+        Self::at(binary, dir, place)
+    }
+
+    /// A member at this place, with its data in `dir/data`.
+    ///
+    /// # Errors
+    /// When the folder cannot be made.
+    pub fn at(binary: &Path, dir: &Path, place: Place) -> Result<Self> {
+        std::fs::create_dir_all(dir).with_context(|| format!("create {}", dir.display()))?;
         Ok(Self {
             binary: binary.to_owned(),
             dir: dir.to_owned(),
+            place,
             flags: Vec::new(),
             variables: Vec::new(),
-            client_port,
-            peer_port,
         })
     }
 
@@ -63,12 +94,12 @@ impl Setup {
 
     /// Where clients connect.
     pub fn endpoint(&self) -> String {
-        format!("http://127.0.0.1:{}", self.client_port)
+        format!("http://{}:{}", self.place.host, self.place.client_port)
     }
 
     /// The port clients connect to.
     pub fn client_port(&self) -> u16 {
-        self.client_port
+        self.place.client_port
     }
 
     /// The data directory.
@@ -83,19 +114,25 @@ impl Setup {
 
     /// The command that starts the member, for whoever wants to see it fail.
     pub fn command(&self) -> Command {
-        let (client, peer) = (
-            self.endpoint(),
-            format!("http://127.0.0.1:{}", self.peer_port),
-        );
-        let mut command = Command::new(&self.binary);
+        let place = &self.place;
+        let client = self.endpoint();
+        let peer = format!("http://{}:{}", place.host, place.peer_port);
+        let mut command = match &place.namespace {
+            None => Command::new(&self.binary),
+            Some(namespace) => {
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", namespace]).arg(&self.binary);
+                command
+            }
+        };
         command
-            .arg("--name=default")
+            .arg(format!("--name={}", place.name))
             .arg(format!("--data-dir={}", self.data_dir().display()))
             .arg(format!("--listen-client-urls={client}"))
             .arg(format!("--advertise-client-urls={client}"))
             .arg(format!("--listen-peer-urls={peer}"))
             .arg(format!("--initial-advertise-peer-urls={peer}"))
-            .arg(format!("--initial-cluster=default={peer}"))
+            .arg(format!("--initial-cluster={}", place.cluster))
             .args(&self.flags)
             .envs(self.variables.iter().cloned())
             .stdin(Stdio::null());
@@ -108,22 +145,7 @@ impl Setup {
     /// When it ends or stays silent instead; the message carries the end of its log.
     pub fn start(&self) -> Result<Member> {
         let started = now();
-        let mut child = self
-            .command()
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("start {}", self.binary.display()))?;
-        let stderr = child.stderr.take().context("stderr is piped")?;
-        let log = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(self.log_path())?;
-        let ready = follow(stderr, log);
-        let member = Member {
-            setup: self.clone(),
-            child,
-        };
+        let (member, ready) = self.spawn_and_follow()?;
         match ready.recv_timeout(START_LIMIT) {
             Ok(()) => Ok(member),
             Err(RecvTimeoutError::Disconnected) => {
@@ -140,6 +162,34 @@ impl Setup {
                 self.log_tail(8)
             ),
         }
+    }
+
+    /// Starts the member without waiting: one of several serves only when others run, too.
+    ///
+    /// # Errors
+    /// When the process cannot be started.
+    pub fn spawn(&self) -> Result<Member> {
+        Ok(self.spawn_and_follow()?.0)
+    }
+
+    fn spawn_and_follow(&self) -> Result<(Member, Receiver<()>)> {
+        let mut child = self
+            .command()
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("start {}", self.binary.display()))?;
+        let stderr = child.stderr.take().context("stderr is piped")?;
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.log_path())?;
+        let ready = follow(stderr, log);
+        let member = Member {
+            setup: self.clone(),
+            child,
+        };
+        Ok((member, ready))
     }
 
     /// The last `lines` lines of the log, or as many from its last panic on.

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use ferrod_tests::{bad_input, clients, crash, differential, script};
+use ferrod_tests::{bad_input, clients, cluster, crash, differential, script};
 
 /// Whole processes against real etcd and real clients.
 #[derive(Debug, Parser)]
@@ -21,6 +21,8 @@ enum Suite {
     Crash(crash::Options),
     /// A member dies once at each of its failpoints and loses nothing
     Failpoints(crash::failpoints::Options),
+    /// Members that die, stand still and lose each other, judged by what their clients were told
+    Cluster(cluster::Options),
     /// Hostile bytes, wrong flags, damaged files, a full disk
     BadInput(bad_input::Options),
     /// All of them, as continuous integration wants them
@@ -49,6 +51,7 @@ fn run(suite: Suite) -> anyhow::Result<()> {
         Suite::Differential(options) => differential::run(&options),
         Suite::Crash(options) => crash::run(&options),
         Suite::Failpoints(options) => crash::failpoints::run(&options),
+        Suite::Cluster(options) => cluster::run(&options),
         Suite::BadInput(options) => bad_input::run(&options),
         Suite::Clients(options) => clients::run(&options),
         Suite::Etcdctl(options) => script::etcdctl_on_ferrod(&options),
@@ -72,6 +75,7 @@ fn all() -> anyhow::Result<()> {
             "failpoints",
             Suite::Failpoints(crash::failpoints::Options::default()),
         ),
+        ("cluster", Suite::Cluster(Default::default())),
         ("bad-input", Suite::BadInput(Default::default())),
     ];
     let (mut passed, mut failed) = (0, Vec::new());

@@ -64,11 +64,11 @@ pub fn run(options: &Options) -> Result<()> {
 }
 
 async fn die_everywhere(options: &Options, binary: &Path, folder: &Path) -> Result<String> {
-    let port = crate::member::free_port()?;
-    let setup = Setup::new(binary, folder)?.variable("GOFAIL_HTTP", format!("127.0.0.1:{port}"));
+    let failpoints = format!("127.0.0.1:{}", crate::member::free_port()?);
+    let setup = Setup::new(binary, folder)?.variable("GOFAIL_HTTP", &failpoints);
     let mut world = World {
         setup,
-        port,
+        failpoints,
         rng: fastrand::Rng::with_seed(options.seed),
         ledger: Ledger::default(),
         life: 0,
@@ -109,7 +109,8 @@ fn is_before_serving(name: &str) -> bool {
 /// A member, its history, and the lives so far.
 struct World {
     setup: Setup,
-    port: u16,
+    /// Address of the failpoint port.
+    failpoints: String,
     rng: fastrand::Rng,
     ledger: Ledger,
     life: u32,
@@ -119,7 +120,7 @@ impl World {
     /// What places there are.
     async fn names(&self) -> Result<Vec<String>> {
         let _member = self.setup.start()?;
-        let list = self.http("GET", "", "").await?;
+        let list = http(&self.failpoints, "GET", "", "").await?;
         let name = |line: &str| Some(line.split_once('=')?.0.to_owned());
         let names: Vec<_> = list.lines().filter_map(name).collect();
         ensure!(names.len() >= 40, "only {} failpoints: {list}", names.len());
@@ -157,7 +158,7 @@ impl World {
         let load = Load::start(&endpoint, 6, self.life, self.rng.fork()).await?;
         let seen = history::listen(&endpoint, self.ledger.verified() + 1).await?;
         tokio::time::sleep(Duration::from_millis(self.rng.u64(20..200))).await;
-        self.http("PUT", name, "panic").await?;
+        set(&self.failpoints, name, "panic").await?;
         let mut deeds = self.provoke(name, &member).await?;
         let died = outlive(&mut member).await;
         drop(member);
@@ -192,25 +193,33 @@ impl World {
         }
         Ok(Deeds::default())
     }
+}
 
-    /// A call of the failpoint port.
-    async fn http(&self, method: &str, path: &str, body: &str) -> Result<String> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
-        let length = body.len();
-        let request = format!(
-            "{method} /{path} HTTP/1.1\r\nhost: member\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
-        );
-        stream.write_all(request.as_bytes()).await?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await?;
-        let (head, body) = answer
-            .split_once("\r\n\r\n")
-            .context("an answer has a head")?;
-        if !head.starts_with("HTTP/1.1 20") {
-            bail!("{method} /{path}: {answer}");
-        }
-        Ok(body.to_owned())
+/// Sets a failpoint at a port.
+///
+/// # Errors
+/// When nobody serves the port, or the member does not know the failpoint.
+pub async fn set(address: &str, name: &str, terms: &str) -> Result<()> {
+    http(address, "PUT", name, terms).await.map(drop)
+}
+
+/// A call of the failpoint port.
+async fn http(address: &str, method: &str, path: &str, body: &str) -> Result<String> {
+    let mut stream = TcpStream::connect(address).await?;
+    let length = body.len();
+    let request = format!(
+        "{method} /{path} HTTP/1.1\r\nhost: member\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+    );
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    let (head, body) = answer
+        .split_once("\r\n\r\n")
+        .context("an answer has a head")?;
+    if !head.starts_with("HTTP/1.1 20") {
+        bail!("{method} /{path}: {answer}");
     }
+    Ok(body.to_owned())
 }
 
 /// Whether the member dies by itself within a life.

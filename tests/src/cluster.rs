@@ -1,0 +1,137 @@
+//! Real members in network namespaces of their own, under load, while processes die, stand still and lose each other.
+//!
+//! Each story runs clients on all members, brings trouble, ends it, and then demands three things: the cluster takes
+//! writes again, all members hold the same, and everything that any client was told is strictly serializable.
+//!
+//! Namespaces need Linux and the right to make them; without, the suite says so and does not run.
+
+mod clients;
+mod judge;
+mod network;
+mod story;
+mod team;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use clap::ValueEnum;
+
+use network::Network;
+use story::Story;
+use team::Team;
+
+/// What to run.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Options {
+    /// Only these stories
+    #[arg(long, value_enum)]
+    pub story: Vec<Story>,
+    /// How often each story is told
+    #[arg(long, default_value_t = 1)]
+    pub rounds: u32,
+    /// Chooses the work
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// How long trouble lasts, in milliseconds
+    #[arg(long, default_value_t = 4000)]
+    pub trouble: u64,
+    /// The server under test, built with failpoints; ferrod if not given
+    #[arg(long)]
+    pub subject: Option<PathBuf>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            story: Vec::new(),
+            rounds: 1,
+            seed: 1,
+            trouble: 4000,
+            subject: None,
+        }
+    }
+}
+
+/// Work before trouble and after it.
+const CALM: Duration = Duration::from_millis(1500);
+
+/// Tells the stories and prints a line for each.
+///
+/// # Errors
+/// The first broken promise; the members' data and logs are kept then.
+pub fn run(options: &Options) -> Result<()> {
+    if let Err(reason) = network::can_make() {
+        println!(
+            "cluster: NOT RUN: {reason:#}. Nothing was proved about members that lose each other."
+        );
+        return Ok(());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let all = Story::value_variants().to_vec();
+    let stories = if options.story.is_empty() {
+        all
+    } else {
+        options.story.clone()
+    };
+    let mut total = judge::Summary::default();
+    for round in 0..options.rounds {
+        for story in &stories {
+            let folder = tempfile::tempdir()?;
+            let seed = options.seed + u64::from(round);
+            match runtime.block_on(tell(options, *story, seed, folder.path())) {
+                Ok(summary) => {
+                    println!("cluster: {:<28} {summary}", story.name());
+                    total.add(&summary);
+                }
+                Err(error) => {
+                    let kept = folder.keep();
+                    return Err(error).context(format!(
+                        "story {}, seed {seed}; data kept in {}",
+                        story.name(),
+                        kept.display()
+                    ));
+                }
+            }
+        }
+    }
+    println!(
+        "cluster: {} stories; {total}",
+        stories.len() * options.rounds as usize
+    );
+    Ok(())
+}
+
+async fn tell(
+    options: &Options,
+    story: Story,
+    seed: u64,
+    folder: &std::path::Path,
+) -> Result<judge::Summary> {
+    let binary = match &options.subject {
+        Some(path) => path.clone(),
+        None => crate::binaries::ferrod_with_failpoints()?,
+    };
+    let network = Network::make(story.members())?;
+    let mut team = Team::start(&binary, folder, network).await?;
+    let clients = clients::Clients::start(&team.endpoints(), seed);
+    tokio::time::sleep(CALM).await;
+    let before = clients.writes();
+    ensure!(before > 0, "no write was answered before any trouble");
+    story
+        .bring(&mut team, Duration::from_millis(options.trouble))
+        .await?;
+    team.wait_ready().await?;
+    let healed = clients.writes();
+    tokio::time::sleep(CALM).await;
+    ensure!(
+        clients.writes() > healed,
+        "no write was answered after the trouble was over"
+    );
+    let (operations, longest_gap) = clients.stop().await?;
+    let mut summary = judge::judge(&team, &operations).await?;
+    summary.longest_gap = longest_gap;
+    Ok(summary)
+}

@@ -1,0 +1,98 @@
+//! What can happen to a cluster, and how it ends.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::team::Team;
+
+/// A kind of trouble.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Story {
+    /// The leader is killed and started again.
+    LeaderKilled,
+    /// A follower is killed and started again.
+    FollowerKilled,
+    /// All are killed at once.
+    AllKilled,
+    /// The leader stands still, and then goes on as if nothing had been.
+    LeaderPaused,
+    /// A follower stands still.
+    FollowerPaused,
+    /// The leader loses its peers and its clients.
+    LeaderUnplugged,
+    /// The leader loses its peers; its clients still reach it.
+    LeaderAlone,
+    /// What the leader sends to one follower is lost.
+    LeaderUnheard,
+    /// What one follower sends to the leader is lost.
+    FollowerUnheard,
+    /// Each sync of one follower takes a second.
+    FollowerSlowDisk,
+    /// Each sync of the leader takes long.
+    LeaderSlowDisk,
+    /// Two of five are killed, the leader among them.
+    TwoOfFiveKilled,
+}
+
+impl Story {
+    pub(super) fn name(self) -> String {
+        use clap::ValueEnum;
+        self.to_possible_value()
+            .map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
+    pub(super) fn members(self) -> usize {
+        if self == Story::TwoOfFiveKilled { 5 } else { 3 }
+    }
+
+    /// Brings the trouble and lets it last.
+    pub(super) async fn bring(self, team: &mut Team, long: Duration) -> Result<()> {
+        let leader = team.leader().await?;
+        let follower = team.beside(leader);
+        let third = team.beside(follower);
+        match self {
+            Story::LeaderKilled => team.kill(leader)?,
+            Story::FollowerKilled => team.kill(follower)?,
+            Story::AllKilled => team.members().try_for_each(|member| team.kill(member))?,
+            Story::TwoOfFiveKilled => [leader, follower]
+                .into_iter()
+                .try_for_each(|m| team.kill(m))?,
+            Story::LeaderPaused => team.freeze(leader)?,
+            Story::FollowerPaused => team.freeze(follower)?,
+            Story::LeaderUnplugged => team.network().unplug(leader)?,
+            Story::LeaderAlone => {
+                for other in [follower, third] {
+                    team.network().lose(leader, other)?;
+                    team.network().lose(other, leader)?;
+                }
+            }
+            Story::LeaderUnheard => team.network().lose(leader, follower)?,
+            Story::FollowerUnheard => team.network().lose(follower, leader)?,
+            Story::FollowerSlowDisk => team.fail(follower, "walBeforeSync", "sleep(1000)").await?,
+            Story::LeaderSlowDisk => team.fail(leader, "walBeforeSync", "sleep(3000)").await?,
+        }
+        tokio::time::sleep(long).await;
+        self.heal(team, [leader, follower, third]).await
+    }
+
+    async fn heal(self, team: &mut Team, [leader, follower, third]: [usize; 3]) -> Result<()> {
+        match self {
+            Story::LeaderKilled
+            | Story::FollowerKilled
+            | Story::AllKilled
+            | Story::TwoOfFiveKilled => team.members().try_for_each(|member| team.revive(member)),
+            Story::LeaderPaused => team.thaw(leader),
+            Story::FollowerPaused => team.thaw(follower),
+            Story::LeaderUnplugged => team.network().plug(leader),
+            Story::LeaderAlone => [follower, third].into_iter().try_for_each(|other| {
+                team.network().find(leader, other)?;
+                team.network().find(other, leader)
+            }),
+            Story::LeaderUnheard => team.network().find(leader, follower),
+            Story::FollowerUnheard => team.network().find(follower, leader),
+            Story::FollowerSlowDisk => team.fail(follower, "walBeforeSync", "off").await,
+            Story::LeaderSlowDisk => team.fail(leader, "walBeforeSync", "off").await,
+        }
+    }
+}
