@@ -6,6 +6,7 @@
 //! Namespaces need Linux and the right to make them; without, the suite says so and does not run.
 
 mod clients;
+mod deaths;
 mod judge;
 mod network;
 mod story;

@@ -223,6 +223,7 @@ impl<S: StateMachine, T: Transport> Engine<S, T> {
                 news,
             } => {
                 self.crew.done(writes, applies);
+                news.iter().for_each(|_| before_advance());
                 self.inputs.extend(news);
             }
             Event::Failed(error) => return Err(error),
@@ -294,7 +295,7 @@ impl<S: StateMachine, T: Transport> Engine<S, T> {
                 None
             };
             if let Some(input) = news {
-                fail::fail_point!("raftBeforeAdvance");
+                before_advance();
                 self.core.handle(input, &mut self.actions);
                 self.stand_alone();
             }
@@ -423,4 +424,9 @@ impl<S: StateMachine, T: Transport> Engine<S, T> {
         });
         self.board.set_stopped();
     }
+}
+
+/// What was written or applied is about to be told to the core.
+fn before_advance() {
+    fail::fail_point!("raftBeforeAdvance");
 }

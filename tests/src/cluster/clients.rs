@@ -27,7 +27,7 @@ const KEYS: u64 = 24;
 const CALL_LIMIT: Duration = Duration::from_secs(3);
 
 /// A value that nobody else writes: by it a write without an answer is found again.
-pub(super) fn unique_value() -> Bytes {
+fn unique_value() -> Bytes {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     format!("value{}", NEXT.fetch_add(1, Ordering::Relaxed)).into()
 }

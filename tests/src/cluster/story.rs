@@ -33,6 +33,8 @@ pub enum Story {
     LeaderSlowDisk,
     /// Two of five are killed, the leader among them.
     TwoOfFiveKilled,
+    /// Leader and follower die at each failpoint that they come to, one after the other.
+    Deaths,
 }
 
 impl Story {
@@ -48,6 +50,9 @@ impl Story {
 
     /// Brings the trouble and lets it last.
     pub(super) async fn bring(self, team: &mut Team, long: Duration) -> Result<()> {
+        if self == Story::Deaths {
+            return super::deaths::bring(team).await;
+        }
         let leader = team.leader().await?;
         let follower = team.beside(leader);
         let third = team.beside(follower);
@@ -71,6 +76,7 @@ impl Story {
             Story::FollowerUnheard => team.network().lose(follower, leader)?,
             Story::FollowerSlowDisk => team.fail(follower, "walBeforeSync", "sleep(1000)").await?,
             Story::LeaderSlowDisk => team.fail(leader, "walBeforeSync", "sleep(3000)").await?,
+            Story::Deaths => {}
         }
         tokio::time::sleep(long).await;
         self.heal(team, [leader, follower, third]).await
@@ -93,6 +99,7 @@ impl Story {
             Story::FollowerUnheard => team.network().find(follower, leader),
             Story::FollowerSlowDisk => team.fail(follower, "walBeforeSync", "off").await,
             Story::LeaderSlowDisk => team.fail(leader, "walBeforeSync", "off").await,
+            Story::Deaths => Ok(()),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use ferrod_proto::etcdserverpb::{PutRequest, StatusRequest, StatusResponse};
+use ferrod_proto::etcdserverpb::{DeleteRangeRequest, StatusRequest, StatusResponse};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::network::Network;
@@ -120,6 +120,12 @@ impl Team {
         }
     }
 
+    pub(super) fn is_running(&mut self, member: usize) -> bool {
+        self.running[member]
+            .as_mut()
+            .is_some_and(Member::is_running)
+    }
+
     /// Starts a member that does not run, and does not wait.
     pub(super) fn revive(&mut self, member: usize) -> Result<()> {
         if self.running[member].is_none() {
@@ -154,12 +160,12 @@ impl Team {
         for member in self.members() {
             let took = poll(PATIENCE, async || {
                 let wire = self.wire(member).await.ok()?;
-                let request = PutRequest {
-                    key: format!("ready{member}").into(),
-                    value: crate::cluster::clients::unique_value(),
+                // Goes through the log and changes nothing.
+                let request = DeleteRangeRequest {
+                    key: "nobody writes this".into(),
                     ..Default::default()
                 };
-                let call = async { wire.kv().put(request).await };
+                let call = async { wire.kv().delete_range(request).await };
                 tokio::time::timeout(Duration::from_secs(3), call)
                     .await
                     .ok()?
