@@ -7,6 +7,7 @@
 pub mod bad_input;
 pub mod bench;
 pub mod binaries;
+pub mod check;
 pub mod clients;
 pub mod clock;
 pub mod crash;
