@@ -10,6 +10,7 @@ pub mod binaries;
 pub mod check;
 pub mod clients;
 pub mod clock;
+pub mod cluster;
 pub mod crash;
 pub mod differential;
 pub mod member;
