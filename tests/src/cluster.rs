@@ -10,6 +10,7 @@ mod deaths;
 mod judge;
 mod network;
 mod story;
+mod subscribers;
 mod team;
 
 use std::path::PathBuf;
@@ -118,6 +119,7 @@ async fn tell(
     let network = Network::make(story.members())?;
     let mut team = Team::start(&binary, folder, network).await?;
     let clients = clients::Clients::start(&team.endpoints(), seed);
+    let subscribers = subscribers::Subscribers::start(&team.endpoints(), seed);
     tokio::time::sleep(CALM).await;
     let before = clients.writes();
     ensure!(before > 0, "no write was answered before any trouble");
@@ -132,7 +134,8 @@ async fn tell(
         "no write was answered after the trouble was over"
     );
     let (operations, longest_gap) = clients.stop().await?;
-    let mut summary = judge::judge(&team, &operations).await?;
+    let subscriptions = subscribers.stop().await?;
+    let mut summary = judge::judge(&team, &operations, &subscriptions).await?;
     summary.longest_gap = longest_gap;
     Ok(summary)
 }

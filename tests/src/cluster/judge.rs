@@ -13,6 +13,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::team::Team;
 use crate::check::history::{self, Operation};
+use crate::check::watch::{self, Subscription};
 use crate::check::{Change, Timeline};
 
 /// How long a member may take to tell its history.
@@ -25,6 +26,7 @@ pub(super) struct Summary {
     answered: usize,
     unknown: usize,
     found: usize,
+    events: usize,
     pub(super) longest_gap: Duration,
 }
 
@@ -34,6 +36,7 @@ impl Summary {
         self.answered += other.answered;
         self.unknown += other.unknown;
         self.found += other.found;
+        self.events += other.events;
         self.longest_gap = self.longest_gap.max(other.longest_gap);
     }
 }
@@ -42,18 +45,23 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} revisions, {} answers, {} calls without one of which {} took effect; longest time without a write {:.2} s",
+            "{} revisions, {} answers, {} calls without one of which {} took effect, {} events; longest time without a write {:.2} s",
             self.revision,
             self.answered,
             self.unknown,
             self.found,
+            self.events,
             self.longest_gap.as_secs_f64()
         )
     }
 }
 
 /// Holds all operations against the history of one member, and that against the other members.
-pub(super) async fn judge(team: &Team, operations: &[Operation]) -> Result<Summary> {
+pub(super) async fn judge(
+    team: &Team,
+    operations: &[Operation],
+    subscriptions: &[Subscription],
+) -> Result<Summary> {
     let wire = team.wire(0).await?;
     let request = RangeRequest {
         key: "k".into(),
@@ -81,7 +89,13 @@ pub(super) async fn judge(team: &Team, operations: &[Operation]) -> Result<Summa
         "the members' hashes at revision {revision} differ: {hashes:?}"
     );
     let judged = history::check(&timeline, operations)?;
+    let mut events = 0;
+    for subscription in subscriptions {
+        events += watch::check(&timeline, subscription, false)?;
+    }
+    ensure!(events > 0, "no subscriber heard of anything");
     Ok(Summary {
+        events,
         revision,
         answered: judged.answered,
         unknown: judged.unknown,
