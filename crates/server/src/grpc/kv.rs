@@ -32,10 +32,22 @@ pub(super) async fn range(
     if !request.serializable {
         engine.barrier(caller.call.timeout).await?;
     }
+    if may_be_long(&request) {
+        // The calls of a connection are answered one after the other as they come in; other connections must not wait for
+        // a row of long answers.
+        tokio::task::yield_now().await;
+    }
     let pieces = caller
         .worker
         .read(|reader| read_range(engine, reader, &request))?;
     Ok(reply::encoded_message(pieces))
+}
+
+/// Whether an answer may take longer than a turn in the runtime's queue.
+fn may_be_long(request: &RangeRequest) -> bool {
+    const SHORT_ROWS: i64 = 20;
+    let is_bounded = (1..=SHORT_ROWS).contains(&request.limit);
+    !request.range_end.is_empty() && !is_bounded
 }
 
 fn read_range(

@@ -8,10 +8,12 @@ use std::time::Duration;
 use http::{Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::TokioTimer;
 use hyper_util::server::conn::auto;
 use tokio::sync::watch;
 
+use super::at_once::AtOnce;
+use super::socket::{Connected, Socket};
 use crate::grpc::dispatch;
 use crate::grpc::reply::{self, ReplyBody};
 use crate::http::{Pages, Place};
@@ -40,7 +42,7 @@ pub(crate) enum Kind {
 
 /// How connections of one kind of listener are served.
 pub(crate) struct Serving {
-    http: auto::Builder<TokioExecutor>,
+    http: auto::Builder<AtOnce>,
     pages: Arc<Pages<MemberProbe>>,
     kind: Kind,
     /// How long a stop waits for calls that are running.
@@ -55,12 +57,13 @@ impl Serving {
         kind: Kind,
         grace: Duration,
     ) -> Serving {
-        let mut http = auto::Builder::new(TokioExecutor::new());
+        let mut http = auto::Builder::new(AtOnce);
         http.http1()
             .timer(TokioTimer::new())
             .header_read_timeout(HTTP1_HEADER_TIMEOUT);
         http.http2()
             .timer(TokioTimer::new())
+            .auto_date_header(false)
             .max_concurrent_streams(limits.concurrent_streams_max)
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
@@ -91,16 +94,18 @@ impl Serving {
             let (serving, worker) = (self.clone(), worker.clone());
             async move { Ok::<_, Infallible>(serving.answer(worker, request).await) }
         });
-        let connection = self.http.serve_connection(TokioIo::new(stream), answer);
-        let mut connection = std::pin::pin!(connection);
+        let (socket, outbox) = Socket::split(stream);
+        let connection = std::pin::pin!(self.http.serve_connection(socket, answer));
+        let mut connected = Connected { connection, outbox };
         tokio::select! {
+            biased;
             // What goes wrong on a connection is the client's to see: it is closed.
-            _ = connection.as_mut() => return,
+            () = &mut connected => return,
             _ = stop.wait_for(|stop| *stop) => {}
         }
-        connection.as_mut().graceful_shutdown();
+        connected.connection.as_mut().graceful_shutdown();
         // Watches do not end by themselves.
-        let _cut_off = tokio::time::timeout(self.grace, connection).await;
+        let _cut_off = tokio::time::timeout(self.grace, connected).await;
     }
 
     async fn answer(&self, worker: Arc<Worker>, request: Request<Incoming>) -> Response<ReplyBody> {
