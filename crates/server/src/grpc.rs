@@ -7,6 +7,7 @@ mod health;
 mod kv;
 mod lease;
 mod maintenance;
+mod pieces;
 mod range_reply;
 mod range_stream;
 pub(crate) mod reply;

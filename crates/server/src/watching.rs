@@ -84,12 +84,9 @@ impl Watching {
         else {
             return;
         };
-        for batch in events {
-            // What was published while the hub began may come once more.
-            if batch.revision() > hub.revision() {
-                hub.on_batch(batch, history);
-            }
-        }
+        // What was published while the hub began may come once more.
+        let known = events.partition_point(|batch| batch.revision() <= hub.revision());
+        hub.on_batches(&events[known..], history);
         if let Some(compacted) = compacted.filter(|compacted| *compacted > 0) {
             hub.on_compaction(Revision(compacted));
         }
@@ -118,16 +115,28 @@ impl Watching {
             .is_some_and(|hub| hub.accepts_requests(stream))
     }
 
-    /// The next message of a stream; without one, `waker` is called when there is.
-    pub(crate) fn poll(&self, stream: StreamId, waker: &Waker) -> Option<Response> {
+    /// Gives the messages of a stream to `take` for as long as it wants more; without any, `waker` is called when there
+    /// is one.
+    pub(crate) fn poll(
+        &self,
+        stream: StreamId,
+        waker: &Waker,
+        mut take: impl FnMut(&Response) -> bool,
+    ) {
         let mut state = self.state.lock();
-        let response = state.hub.as_mut()?.poll(stream);
-        if response.is_none() {
+        let Some(hub) = &mut state.hub else { return };
+        let is_empty = loop {
+            match hub.poll(stream) {
+                Some(response) if take(&response) => {}
+                Some(_) => break false,
+                None => break true,
+            }
+        };
+        if is_empty {
             state.wakers.insert(stream, waker.clone());
         }
         // The queue has room again, perhaps for a watcher that was set aside.
         self.wake(&mut state);
-        response
     }
 
     /// Lets watchers catch up, step by step, giving way to everything else in between.

@@ -1,7 +1,7 @@
 //! The streams and watchers of one thread.
 //!
 //! A watcher is in one of four places, see [`Place`]. It is *live* while it has heard everything: each
-//! batch finds it by the live index. When its stream's queue is full it is *set aside* at the revision it
+//! batch finds it, by its group, in the live index. When its stream's queue is full it is *set aside* at the revision it
 //! could not take, and costs nothing until the client has read. Then, like a watcher that begins in the
 //! past, it *catches up*: windows of revisions, from the ring or from history, are matched against the
 //! second index, until the last window ends at the newest revision and it is live again. One whose next
@@ -15,17 +15,18 @@
 
 mod catch_up;
 mod collected;
+mod groups;
 mod live;
 mod stream;
 #[cfg(test)]
 mod tests;
 mod watcher;
 
-use crate::range_index::RangeIndex;
 use crate::ring::Ring;
 use crate::{Body, Create, Limits, Response, Revision, WatchId};
 use catch_up::CatchUp;
 use collected::Collected;
+use groups::{GroupKey, Groups};
 use slotmap::SlotMap;
 use std::borrow::Cow;
 use stream::Stream;
@@ -49,9 +50,12 @@ pub struct Hub {
     compacted: Revision,
     streams: SlotMap<StreamId, Stream>,
     watchers: SlotMap<WatcherKey, Watcher>,
-    live: RangeIndex<WatcherKey>,
+    live: Groups,
+    /// What live watchers are being told.
+    news: Collected<GroupKey>,
     catch_up: CatchUp,
-    collected: Collected,
+    /// What watchers that catch up are being told.
+    collected: Collected<WatcherKey>,
     /// Streams that have something to be polled, each once.
     ready: Vec<StreamId>,
     events_total: u64,
@@ -82,7 +86,8 @@ impl Hub {
             compacted,
             streams: SlotMap::with_key(),
             watchers: SlotMap::with_key(),
-            live: RangeIndex::default(),
+            live: Groups::default(),
+            news: Collected::default(),
             catch_up: CatchUp::default(),
             collected: Collected::default(),
             ready: Vec::new(),
@@ -269,7 +274,7 @@ impl Hub {
         let watcher = &mut self.watchers[key];
         let left = std::mem::replace(&mut watcher.place, place);
         match left {
-            Place::Live => self.live.remove(&watcher.range, key),
+            Place::Live => self.live.remove(&watcher.range, &watcher.options, key),
             Place::CatchingUp => self.catch_up.remove(key, watcher),
             Place::SetAside => {
                 self.streams[watcher.stream].set_aside.remove(&key);
@@ -277,7 +282,7 @@ impl Hub {
             Place::Compacted | Place::Nowhere => {}
         }
         match place {
-            Place::Live => self.live.insert(&watcher.range, key),
+            Place::Live => self.live.insert(&watcher.range, &watcher.options, key),
             Place::CatchingUp => self.catch_up.insert(key, watcher),
             Place::SetAside => {
                 watcher.was_set_aside = true;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 /// A set of keys: one, a half-open range, or all from one on. Keys compare as unsigned bytes.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum KeyRange {
     /// Exactly this key.
     Key(Bytes),

@@ -46,12 +46,13 @@
 //! assert_eq!(hub.take_ready(), [stream]);
 //! let response = hub.poll(stream).expect("an event");
 //! assert_eq!(response.header_revision, Revision(2));
-//! assert_eq!(response.events().len(), 1);
+//! assert_eq!(response.events().expect("an event").count(), 1);
 //! ```
 
 mod change;
 mod error;
 mod event_batch;
+mod events;
 mod history;
 mod hub;
 mod key_range;
@@ -66,11 +67,12 @@ mod wire;
 pub use change::{Change, Kind};
 pub use error::Error;
 pub use event_batch::EventBatch;
+pub use events::Events;
 pub use history::{History, HistoryRead, Window};
 pub use hub::{Hub, Stats, StreamId};
 pub use key_range::KeyRange;
 pub use limits::Limits;
 pub use request::{Create, Options, WatchId};
-pub use response::{Body, Events, Response};
+pub use response::{Body, Response};
 pub use revision::Revision;
 pub use wire::{Message, Sender};

@@ -10,6 +10,9 @@ pub struct Limits {
     pub queue_bytes_max: usize,
     /// Answers to requests that may wait in one stream before no further request should be read.
     pub queue_answers_max: usize,
+    /// Bytes of several revisions in one response to a watcher that is up to date; one revision may exceed
+    /// it.
+    pub response_bytes_max: usize,
     /// Bytes of recent revisions that are kept in memory. They are shared between the hubs.
     pub ring_bytes_max: usize,
     /// Revisions in one step of catching up, and so in one response.
@@ -26,6 +29,7 @@ impl Default for Limits {
             queue_responses_max: 128,
             queue_bytes_max: 8 << 20,
             queue_answers_max: 16,
+            response_bytes_max: 64 << 10,
             ring_bytes_max: 16 << 20,
             window_revisions_max: 1000,
             window_bytes_max: 1 << 20,

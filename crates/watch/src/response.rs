@@ -1,12 +1,7 @@
 //! What a stream tells its client.
 
-use crate::{Revision, WatchId};
-use bytes::Bytes;
-use smallvec::SmallVec;
+use crate::{Events, Revision, WatchId};
 use std::borrow::Cow;
-
-/// Encoded events, each ready to be put behind a response's prefix.
-pub type Events = SmallVec<[Bytes; 1]>;
 
 /// One message to the client of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +23,7 @@ pub enum Body {
     Refused(Cow<'static, str>),
     /// Events in the order of their revisions and sub-revisions.
     Events {
-        /// At least one.
+        /// What they are.
         events: Events,
         /// Whether the response may be cut.
         may_fragment: bool,
@@ -44,14 +39,14 @@ pub enum Body {
 impl Response {
     /// About how much the message weighs in a queue.
     pub(crate) fn bytes(&self) -> usize {
-        std::mem::size_of::<Response>() + self.events().iter().map(Bytes::len).sum::<usize>()
+        std::mem::size_of::<Response>() + self.events().map_or(0, |events| events.bytes().len())
     }
 
     /// The events; none unless the body is [`Body::Events`].
-    pub fn events(&self) -> &[Bytes] {
+    pub fn events(&self) -> Option<&Events> {
         match &self.body {
-            Body::Events { events, .. } => events,
-            _ => &[],
+            Body::Events { events, .. } => Some(events),
+            _ => None,
         }
     }
 }

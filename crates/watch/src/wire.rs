@@ -18,8 +18,9 @@
 #[cfg(test)]
 mod tests;
 
-use crate::{Body, Response};
+use crate::{Body, Events, Response};
 use bytes::{BufMut, Bytes, BytesMut};
+use std::ops::Range;
 
 const VARINT: u8 = 0;
 const BYTES: u8 = 2;
@@ -43,7 +44,9 @@ pub struct Sender {
 #[derive(Debug, Clone, Copy)]
 pub struct Message<'a> {
     response: &'a Response,
-    events: &'a [Bytes],
+    /// Numbers of its events, `[low, high)`.
+    low: usize,
+    high: usize,
     more_follow: bool,
 }
 
@@ -54,7 +57,8 @@ impl Response {
     pub fn messages(&self, sender: &Sender, limit: usize) -> impl Iterator<Item = Message<'_>> {
         let whole = Message {
             response: self,
-            events: self.events(),
+            low: 0,
+            high: self.events().map_or(0, Events::count),
             more_follow: false,
         };
         let may_fragment = matches!(
@@ -64,7 +68,7 @@ impl Response {
                 ..
             }
         );
-        let cut = may_fragment && self.events().len() > 1 && whole.encoded_len(sender) >= limit;
+        let cut = may_fragment && whole.high > 1 && whole.encoded_len(sender) >= limit;
         let sender = *sender;
         let mut rest = Some(whole);
         std::iter::from_fn(move || {
@@ -80,14 +84,25 @@ impl Response {
 }
 
 impl<'a> Message<'a> {
-    /// The events of this message, to be written behind the prefix in this order.
-    pub fn events(&self) -> &'a [Bytes] {
-        self.events
+    /// How many events it has.
+    pub fn events_count(&self) -> usize {
+        self.high - self.low
+    }
+
+    /// Its events, to be written behind the prefix; shared with everyone who gets the same.
+    pub fn events(&self) -> Bytes {
+        let all = self.response.events().map(Events::bytes);
+        all.map_or_else(Bytes::new, |all| all.slice(self.place(self.low, self.high)))
+    }
+
+    /// The length of the events.
+    pub fn events_len(&self) -> usize {
+        self.place(self.low, self.high).len()
     }
 
     /// The length of the whole message, prefix and events.
     pub fn encoded_len(&self, sender: &Sender) -> usize {
-        self.prefix_len(sender) + self.events.iter().map(Bytes::len).sum::<usize>()
+        self.prefix_len(sender) + self.events_len()
     }
 
     /// Writes everything before the events.
@@ -158,35 +173,30 @@ impl<'a> Message<'a> {
         }
     }
 
+    /// Where events `[low, high)` lie among the bytes of all.
+    fn place(&self, low: usize, high: usize) -> Range<usize> {
+        self.response
+            .events()
+            .map_or(0..0, |events| events.start(low)..events.start(high))
+    }
+
     /// As many events as stay below `limit`, one at least, and the message with those that are left.
     fn split(self, sender: &Sender, limit: usize) -> (Message<'a>, Option<Message<'a>>) {
-        let mut len = Message {
+        let cut = Message {
             more_follow: true,
             ..self
-        }
-        .prefix_len(sender);
-        let mut count = 0;
-        for event in self.events {
-            len += event.len();
-            if count > 0 && len >= limit {
-                break;
-            }
-            count += 1;
-        }
-        let (first, rest) = self.events.split_at(count);
-        let more_follow = !rest.is_empty();
-        let rest = Message {
-            events: rest,
-            ..self
         };
-        (
-            Message {
-                events: first,
-                more_follow,
-                ..self
-            },
-            more_follow.then_some(rest),
-        )
+        let prefix = cut.prefix_len(sender);
+        let fits = |high: &usize| prefix + self.place(self.low, *high).len() < limit;
+        let first = self.low + 1;
+        let high = (first + 1..=self.high)
+            .take_while(fits)
+            .last()
+            .unwrap_or(first);
+        if high == self.high {
+            return (self, None);
+        }
+        (Message { high, ..cut }, Some(Message { low: high, ..self }))
     }
 }
 

@@ -13,6 +13,7 @@ use http::Response;
 use tonic::Status;
 
 use super::dispatch::Caller;
+use super::pieces::Pieces;
 use super::reply::{self, FramePoll, ReplyBody};
 
 fn state(status: ServingStatus) -> HealthCheckResponse {
@@ -58,9 +59,9 @@ impl FramePoll for Once {
     fn poll_frames(
         mut self: Pin<&mut Self>,
         _cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, Status>>> {
+    ) -> Poll<Option<Result<Pieces, Status>>> {
         self.0
             .take()
-            .map_or(Poll::Pending, |frame| Poll::Ready(Some(Ok(frame))))
+            .map_or(Poll::Pending, |frame| Poll::Ready(Some(Ok(frame.into()))))
     }
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
 use ferrod_lease::LeaseId;
 use ferrod_proto::ApiError;
 use ferrod_proto::etcdserverpb::internal_raft_request::Request;
@@ -24,6 +23,7 @@ use tonic::codec::Streaming;
 
 use super::dispatch::Caller;
 use super::kv::mismatched;
+use super::pieces::Pieces;
 use super::reply::{self, FramePoll, ReplyBody};
 use super::status;
 use crate::engine::{Engine, KeepAlive};
@@ -145,7 +145,7 @@ impl FramePoll for Renewals {
     fn poll_frames(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, Status>>> {
+    ) -> Poll<Option<Result<Pieces, Status>>> {
         let this = self.get_mut();
         if this.waiting.is_none() {
             match std::task::ready!(Pin::new(&mut this.requests).poll_next(cx)) {
@@ -153,7 +153,7 @@ impl FramePoll for Renewals {
                 Some(Err(status)) => return Poll::Ready(Some(Err(status))),
                 Some(Ok(request)) => {
                     if let Some(answer) = try_renew(&this.engine, LeaseId(request.id)) {
-                        return Poll::Ready(Some(answer.map(|a| reply::encode_frame(&a))));
+                        return Poll::Ready(Some(answer.map(|a| reply::encode_frame(&a).into())));
                     }
                     let engine = this.engine.clone();
                     this.waiting = Some(Box::pin(renew_later(engine, LeaseId(request.id))));
@@ -165,7 +165,9 @@ impl FramePoll for Renewals {
         };
         let answer = std::task::ready!(renewal.as_mut().poll(cx));
         this.waiting = None;
-        Poll::Ready(Some(answer.map(|answer| reply::encode_frame(&answer))))
+        Poll::Ready(Some(
+            answer.map(|answer| reply::encode_frame(&answer).into()),
+        ))
     }
 }
 

@@ -13,6 +13,7 @@ use prost::encoding::{encode_varint, encoded_len_varint};
 use tonic::Status;
 
 use super::dispatch::Caller;
+use super::pieces::Pieces;
 use super::range_reply::RangeReply;
 use super::reply::{self, FramePoll, PREFIX_BYTES, ReplyBody};
 use super::status;
@@ -85,11 +86,11 @@ impl FramePoll for Rows {
     fn poll_frames(
         mut self: Pin<&mut Self>,
         _cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, Status>>> {
+    ) -> Poll<Option<Result<Pieces, Status>>> {
         if self.ended {
             return Poll::Ready(None);
         }
-        Poll::Ready(Some(self.next_piece()))
+        Poll::Ready(Some(self.next_piece().map(Pieces::from)))
     }
 }
 

@@ -11,6 +11,7 @@ use http_body_util::Full;
 use prost::Message;
 use tonic::Status;
 
+use super::pieces::Pieces;
 use super::status::to_headers;
 
 /// Bytes before each gRPC message: a compression flag and the length, big endian.
@@ -27,7 +28,7 @@ pub(crate) trait FramePoll: Send {
     fn poll_frames(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, Status>>>;
+    ) -> Poll<Option<Result<Pieces, Status>>>;
 }
 
 /// The body of an answer.
@@ -62,20 +63,20 @@ impl ReplyBody {
 }
 
 impl Body for ReplyBody {
-    type Data = Bytes;
+    type Data = Pieces;
     type Error = std::convert::Infallible;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+    ) -> Poll<Option<Result<Frame<Pieces>, Self::Error>>> {
         match self.get_mut() {
             ReplyBody::Message { ended: true, .. } | ReplyBody::Stream { ended: true, .. } => {
                 Poll::Ready(None)
             }
             ReplyBody::Message { pieces, ended } => {
                 Poll::Ready(Some(Ok(match pieces.pop_front() {
-                    Some(piece) => Frame::data(piece),
+                    Some(piece) => Frame::data(piece.into()),
                     None => {
                         *ended = true;
                         Frame::trailers(ok_trailers())
@@ -102,7 +103,9 @@ impl Body for ReplyBody {
                 };
                 Poll::Ready(Some(Ok(frame)))
             }
-            ReplyBody::Page(full) => Pin::new(full).poll_frame(cx),
+            ReplyBody::Page(full) => Pin::new(full)
+                .poll_frame(cx)
+                .map_ok(|frame| frame.map_data(Pieces::from)),
         }
     }
 

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use ferrod_proto::ApiError;
 use ferrod_proto::etcdserverpb::watch_create_request::FilterType;
 use ferrod_proto::etcdserverpb::watch_request::RequestUnion;
 use ferrod_proto::etcdserverpb::{WatchCreateRequest, WatchRequest};
-use ferrod_watch::{Create, KeyRange, Options, Sender, StreamId, WatchId};
+use ferrod_watch::{Create, KeyRange, Message, Options, Sender, StreamId, WatchId};
 use futures_util::Stream;
 use http::Response;
 use hyper::body::Incoming;
@@ -19,13 +19,17 @@ use tonic::Status;
 use tonic::codec::Streaming;
 
 use super::dispatch::Caller;
+use super::pieces::Pieces;
 use super::reply::{self, FramePoll, ReplyBody};
 use super::status;
 use crate::watching::Ask;
 use crate::worker::Worker;
 
 /// Messages are sent together up to about so many bytes.
-const RUN_BYTES: usize = 32 << 10;
+const RUN_BYTES: usize = 64 << 10;
+/// Events of so many bytes are passed on as they are; fewer are copied behind their prefix, which costs less than a piece
+/// of its own.
+const SHARED_BYTES_MIN: usize = 1 << 10;
 /// A stream that asked for a leader ends after so many looks without one.
 const MISSED_MAX: u32 = 3;
 
@@ -88,7 +92,7 @@ impl FramePoll for WatchStream {
     fn poll_frames(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, Status>>> {
+    ) -> Poll<Option<Result<Pieces, Status>>> {
         let this = self.get_mut();
         if this.leader_lost(cx) {
             return Poll::Ready(Some(Err(status::of(ApiError::NoLeader))));
@@ -151,32 +155,62 @@ impl WatchStream {
         self.worker.watching.ask(self.stream, ask);
     }
 
-    /// What waits for the client, up to a good size for one frame.
-    fn collect(&self, cx: &mut Context<'_>) -> Option<Bytes> {
+    /// What waits for the client, up to a good size for one run.
+    fn collect(&self, cx: &mut Context<'_>) -> Option<Pieces> {
         let engine = &self.worker.engine;
-        let sender = Sender {
-            cluster_id: engine.cluster_id.0,
-            member_id: engine.member.0,
-            raft_term: engine.node.status().soft.term.0,
+        let mut run = Run {
+            pieces: Pieces::default(),
+            open: BytesMut::new(),
+            sender: Sender {
+                cluster_id: engine.cluster_id.0,
+                member_id: engine.member.0,
+                raft_term: engine.node.status().soft.term.0,
+            },
         };
         let limit = engine.limits.message_bytes_max();
-        let mut run = BytesMut::new();
-        while run.len() < RUN_BYTES
-            && let Some(response) = self.worker.watching.poll(self.stream, cx.waker())
-        {
-            fail::fail_point!("beforeSendWatchResponse");
-            for message in response.messages(&sender, limit) {
-                let len = message.encoded_len(&sender);
-                run.reserve(reply::PREFIX_BYTES + len);
-                reply::put_prefix(&mut run, len);
-                message.write_prefix(&sender, &mut run);
-                message
-                    .events()
-                    .iter()
-                    .for_each(|event| run.put_slice(event));
-            }
+        self.worker
+            .watching
+            .poll(self.stream, cx.waker(), |response| {
+                fail::fail_point!("beforeSendWatchResponse");
+                for message in response.messages(&run.sender.clone(), limit) {
+                    run.add(&message);
+                }
+                run.len() < RUN_BYTES
+            });
+        run.finish()
+    }
+}
+
+/// Messages one behind the other.
+struct Run {
+    pieces: Pieces,
+    /// The piece that is being written.
+    open: BytesMut,
+    sender: Sender,
+}
+
+impl Run {
+    fn len(&self) -> usize {
+        self.pieces.remaining() + self.open.len()
+    }
+
+    fn add(&mut self, message: &Message<'_>) {
+        let (len, events_len) = (message.encoded_len(&self.sender), message.events_len());
+        reply::put_prefix(&mut self.open, len);
+        message.write_prefix(&self.sender, &mut self.open);
+        if events_len < SHARED_BYTES_MIN {
+            self.open.put_slice(&message.events());
+        } else {
+            self.pieces.push(self.open.split().freeze());
+            self.pieces.push(message.events());
         }
-        (!run.is_empty()).then(|| run.freeze())
+    }
+
+    fn finish(mut self) -> Option<Pieces> {
+        if !self.open.is_empty() {
+            self.pieces.push(self.open.freeze());
+        }
+        self.pieces.has_remaining().then_some(self.pieces)
     }
 }
 

@@ -5,10 +5,13 @@
 //! everybody who needs something in it. Whoever comes in below meanwhile is served by the next sweep. So
 //! a thousand watchers behind cost one reading of history, and none of them waits for ever.
 
+use super::collected::News;
 use super::{Hub, Place, Watcher, WatcherKey};
 use crate::range_index::RangeIndex;
-use crate::{Error, History, HistoryRead, Revision, Window};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::{Error, Events, History, HistoryRead, Revision, Window};
+use bytes::Bytes;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The watchers that catch up, and where the sweep is.
 #[derive(Debug, Default)]
@@ -151,6 +154,7 @@ impl Hub {
         let riders = self.catch_up.needing(window.low, window.high, max);
         let Some(last) = riders.last() else { return };
         self.collect(window, *last, history);
+        let mut shared = Shared::default();
         for (_, key) in &riders {
             // A client that has fallen behind gets no revision in the header that it has yet to hear of.
             let was_set_aside = std::mem::take(&mut self.watchers[*key].was_set_aside);
@@ -159,7 +163,7 @@ impl Hub {
             } else {
                 self.revision()
             };
-            if self.queue_collected(*key, header_revision) {
+            if self.queue_collected(*key, header_revision, &mut shared) {
                 self.move_up(*key, window.high.next());
             } else {
                 self.move_to(*key, Place::SetAside);
@@ -194,13 +198,37 @@ impl Hub {
                     let needs = watcher.next <= batch.revision();
                     if rides && needs && watcher.options.wants(change.kind()) {
                         let prev_kv = watcher.options.prev_kv && has_previous;
-                        collected.add(key, change.event(batch.revision(), prev_kv, history));
+                        let event = change.event(batch.revision(), prev_kv, history);
+                        collected.add(key, batch.revision(), event);
                     }
                 });
             }
         }
         let order = collected.take_order();
         collected.give_back(order);
+    }
+
+    /// Queues what was collected for a watcher, if anything; false if the queue is full, and the events
+    /// are dropped.
+    fn queue_collected(
+        &mut self,
+        key: WatcherKey,
+        header_revision: Revision,
+        shared: &mut Shared,
+    ) -> bool {
+        let Some(news) = self.collected.take(key) else {
+            return true;
+        };
+        let watcher = &mut self.watchers[key];
+        let stream = &mut self.streams[watcher.stream];
+        if stream.is_full(&self.limits) {
+            return false;
+        }
+        let events = shared.events(news);
+        self.events_total += events.count() as u64;
+        let response = watcher.response(header_revision, events);
+        stream.push(watcher.stream, response, &mut self.ready);
+        true
     }
 
     /// A watcher has been given everything before `next`.
@@ -212,5 +240,28 @@ impl Hub {
         } else {
             self.catch_up.advance(key, &mut self.watchers[key], next);
         }
+    }
+}
+
+/// Runs of events that were put together for some watcher of a window, for others who hear of the same.
+#[derive(Default)]
+struct Shared {
+    /// By where the bytes of the first event lie, and how many events there are. Never iterated.
+    runs: HashMap<(usize, usize), (News, Events)>,
+}
+
+impl Shared {
+    fn events(&mut self, news: News) -> Events {
+        let place = |(_, event): &(Revision, Bytes)| event.as_ptr().addr();
+        let known = self.runs.entry((place(&news[0]), news.len()));
+        if let Entry::Occupied(run) = &known {
+            let (others, events) = run.get();
+            if others.iter().map(place).eq(news.iter().map(place)) {
+                return events.clone();
+            }
+        }
+        let events = Events::new(news.iter().map(|(_, event)| event));
+        known.insert_entry((news, events.clone()));
+        events
     }
 }

@@ -1,41 +1,54 @@
-//! Events gathered for many watchers at once.
+//! Events gathered for many at once.
 
-use super::WatcherKey;
-use crate::Events;
+use crate::Revision;
 use bytes::Bytes;
-use slotmap::SecondaryMap;
+use slotmap::{Key, SecondaryMap};
+use smallvec::SmallVec;
 
-/// The events of each watcher, in the order in which watchers came up. Kept for reuse, empty in between.
-#[derive(Debug, Default)]
-pub(super) struct Collected {
-    events: SecondaryMap<WatcherKey, Events>,
-    order: Vec<WatcherKey>,
+/// Events with their revisions, in order.
+pub(super) type News = SmallVec<[(Revision, Bytes); 1]>;
+
+/// The news of each watcher or group, in the order in which they came up. Kept for reuse, empty in between.
+#[derive(Debug)]
+pub(super) struct Collected<K: Key> {
+    news: SecondaryMap<K, News>,
+    order: Vec<K>,
 }
 
-impl Collected {
-    /// Adds an event for a watcher.
-    pub(super) fn add(&mut self, key: WatcherKey, event: &Bytes) {
-        match self.events.get_mut(key) {
-            Some(events) => events.push(event.clone()),
+impl<K: Key> Default for Collected<K> {
+    fn default() -> Self {
+        Collected {
+            news: SecondaryMap::new(),
+            order: Vec::new(),
+        }
+    }
+}
+
+impl<K: Key> Collected<K> {
+    /// Adds an event.
+    pub(super) fn add(&mut self, key: K, revision: Revision, event: &Bytes) {
+        let event = (revision, event.clone());
+        match self.news.get_mut(key) {
+            Some(news) => news.push(event),
             None => {
-                self.events.insert(key, Events::from_elem(event.clone(), 1));
+                self.news.insert(key, News::from_buf([event]));
                 self.order.push(key);
             }
         }
     }
 
-    /// Takes the events of one watcher.
-    pub(super) fn take(&mut self, key: WatcherKey) -> Option<Events> {
-        self.events.remove(key)
+    /// Takes what there is for one.
+    pub(super) fn take(&mut self, key: K) -> Option<News> {
+        self.news.remove(key)
     }
 
-    /// Takes the list of watchers; [`Collected::give_back`] returns it.
-    pub(super) fn take_order(&mut self) -> Vec<WatcherKey> {
+    /// Takes the list of all that came up; [`Collected::give_back`] returns it.
+    pub(super) fn take_order(&mut self) -> Vec<K> {
         std::mem::take(&mut self.order)
     }
 
     /// Returns the list, for its memory.
-    pub(super) fn give_back(&mut self, mut order: Vec<WatcherKey>) {
+    pub(super) fn give_back(&mut self, mut order: Vec<K>) {
         order.clear();
         self.order = order;
     }

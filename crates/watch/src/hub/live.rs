@@ -1,29 +1,34 @@
 //! What the store does now, to those who have heard everything before.
 
+use super::groups::GroupKey;
 use super::{Hub, Place, WatcherKey};
-use crate::{Body, Change, EventBatch, Events, History, Response, Revision};
+use crate::{EventBatch, Events, History, Revision};
 use std::sync::Arc;
 
 impl Hub {
-    /// A revision has been published. Each live watcher that it concerns gets one response with exactly
-    /// its events, or is set aside if its stream's queue is full.
-    ///
-    /// `history` is asked for previous rows, by whoever is first to need an event with one; it must be at
-    /// this revision or later.
+    /// A revision has been published: [`Hub::on_batches`] with this one.
     ///
     /// # Panics
-    /// If the revision is not the one after the last: an event would be lost or repeated.
+    /// If the revision is not the one after the last.
     pub fn on_batch(&mut self, batch: &Arc<EventBatch>, history: &(impl History + ?Sized)) {
-        self.ring.push(batch.clone());
-        let now = batch.revision();
-        let mut overflow = Vec::new();
-        match batch.changes() {
-            [change] => self.deliver_one(now, change, history, &mut overflow),
-            changes => self.deliver_many(now, changes, history, &mut overflow),
-        }
-        for key in overflow {
-            self.watchers[key].next = now;
-            self.move_to(key, Place::SetAside);
+        self.on_batches(std::slice::from_ref(batch), history);
+    }
+
+    /// Revisions have been published, several at once if they came faster than they were taken in. Each
+    /// live watcher that they concern gets one response with exactly its events, of a bounded number of
+    /// bytes if there are several revisions, or is set aside if its stream's queue is full.
+    ///
+    /// `history` is asked for previous rows, by whoever is first to need an event with one; it must be at
+    /// the last of the revisions or later.
+    ///
+    /// # Panics
+    /// If the revisions do not follow the last one without a hole: an event would be lost or repeated.
+    pub fn on_batches(&mut self, batches: &[Arc<EventBatch>], history: &(impl History + ?Sized)) {
+        let mut rest = batches;
+        while !rest.is_empty() {
+            let (span, later) = rest.split_at(self.span_len(rest));
+            self.deliver(span, history);
+            rest = later;
         }
     }
 
@@ -60,103 +65,69 @@ impl Hub {
         }
     }
 
-    /// The usual case, without a detour: one change, so one event for each watcher.
-    fn deliver_one(
-        &mut self,
-        now: Revision,
-        change: &Change,
-        history: &(impl History + ?Sized),
-        overflow: &mut Vec<WatcherKey>,
-    ) {
-        let Hub {
-            live,
-            watchers,
-            streams,
-            ready,
-            limits,
-            events_total,
-            ..
-        } = self;
-        live.for_each(change.key(), |key| {
-            let watcher = &mut watchers[key];
-            if watcher.next > now || !watcher.options.wants(change.kind()) {
-                return;
-            }
-            let stream = &mut streams[watcher.stream];
-            if stream.is_full(limits) {
-                overflow.push(key);
-                return;
-            }
-            let event = change.event(now, watcher.options.prev_kv, history);
-            watcher.is_busy = true;
-            *events_total += 1;
-            let events = Events::from_elem(event.clone(), 1);
-            let body = Body::Events {
-                events,
-                may_fragment: watcher.options.fragment,
-            };
-            let response = Response {
-                watch_id: watcher.id,
-                header_revision: now,
-                body,
-            };
-            stream.push(watcher.stream, response, ready);
-        });
+    /// How many batches may go into one response; one at least.
+    fn span_len(&self, batches: &[Arc<EventBatch>]) -> usize {
+        let mut bytes = 0;
+        let fits = |batch: &&Arc<EventBatch>| {
+            bytes += batch.bytes();
+            bytes <= self.limits.response_bytes_max
+        };
+        batches.iter().take_while(fits).count().max(1)
     }
 
-    fn deliver_many(
-        &mut self,
-        now: Revision,
-        changes: &[Change],
-        history: &(impl History + ?Sized),
-        overflow: &mut Vec<WatcherKey>,
-    ) {
+    fn deliver(&mut self, span: &[Arc<EventBatch>], history: &(impl History + ?Sized)) {
         let Hub {
-            live,
-            watchers,
-            collected,
-            ..
+            ring, live, news, ..
         } = self;
-        for change in changes {
-            live.for_each(change.key(), |key| {
-                let watcher = &watchers[key];
-                if watcher.next <= now && watcher.options.wants(change.kind()) {
-                    collected.add(key, change.event(now, watcher.options.prev_kv, history));
-                }
-            });
+        for batch in span {
+            ring.push(batch.clone());
+            for change in batch.changes() {
+                live.for_each(change.key(), change.kind(), |key, group| {
+                    let event = change.event(batch.revision(), group.prev_kv(), history);
+                    news.add(key, batch.revision(), event);
+                });
+            }
         }
-        let order = self.collected.take_order();
-        for key in &order {
-            if !self.queue_collected(*key, now) {
+        let mut overflow = Vec::new();
+        let order = self.news.take_order();
+        for group in &order {
+            self.tell(*group, &mut overflow);
+        }
+        self.news.give_back(order);
+        let first = span[0].revision();
+        for key in overflow {
+            let watcher = &mut self.watchers[key];
+            watcher.next = watcher.next.max(first);
+            self.move_to(key, Place::SetAside);
+        }
+    }
+
+    /// Queues what was gathered for a group, and names those for whom there was no room.
+    fn tell(&mut self, group: GroupKey, overflow: &mut Vec<WatcherKey>) {
+        let Some(news) = self.news.take(group) else {
+            return;
+        };
+        let all = Events::new(news.iter().map(|(_, event)| event));
+        for key in self.live.members(group) {
+            let watcher = &mut self.watchers[*key];
+            // One that waits for a later revision may have to hear of the last ones only.
+            let skipped = news.partition_point(|(revision, _)| *revision < watcher.next);
+            let Some((header_revision, _)) = news[skipped..].last() else {
+                continue;
+            };
+            let stream = &mut self.streams[watcher.stream];
+            if stream.is_full(&self.limits) {
                 overflow.push(*key);
+                continue;
             }
+            let events = if skipped == 0 {
+                all.clone()
+            } else {
+                Events::new(news[skipped..].iter().map(|(_, event)| event))
+            };
+            self.events_total += events.count() as u64;
+            let response = watcher.response(*header_revision, events);
+            stream.push(watcher.stream, response, &mut self.ready);
         }
-        self.collected.give_back(order);
-    }
-
-    /// Queues what was collected for a watcher, if anything; false if the queue is full, and the events
-    /// are dropped.
-    pub(super) fn queue_collected(&mut self, key: WatcherKey, header_revision: Revision) -> bool {
-        let Some(events) = self.collected.take(key) else {
-            return true;
-        };
-        let watcher = &mut self.watchers[key];
-        let stream = &mut self.streams[watcher.stream];
-        if stream.is_full(&self.limits) {
-            return false;
-        }
-        watcher.is_busy = true;
-        self.events_total += events.len() as u64;
-        let body = Body::Events {
-            events,
-            may_fragment: watcher.options.fragment,
-        };
-        let response = Response {
-            watch_id: watcher.id,
-            header_revision,
-            body,
-        };
-        stream.push(watcher.stream, response, &mut self.ready);
-        true
     }
 }

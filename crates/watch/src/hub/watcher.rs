@@ -1,7 +1,7 @@
 //! One watcher.
 
 use super::StreamId;
-use crate::{KeyRange, Options, Revision, WatchId};
+use crate::{Body, Events, KeyRange, Options, Response, Revision, WatchId};
 
 slotmap::new_key_type! {
     /// Names a watcher within a hub.
@@ -51,5 +51,18 @@ impl Watcher {
     /// Whether progress at `now` would be true for it.
     pub(super) fn knows_all(&self, now: Revision) -> bool {
         self.place == Place::Live && self.start <= now
+    }
+
+    /// A response with events for it.
+    pub(super) fn response(&mut self, header_revision: Revision, events: Events) -> Response {
+        self.is_busy = true;
+        Response {
+            watch_id: self.id,
+            header_revision,
+            body: Body::Events {
+                events,
+                may_fragment: self.options.fragment,
+            },
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Bytes written out by hand, and the rules of fragmentation.
 
 use super::*;
-use crate::{Events, Revision, WatchId};
+use crate::{Revision, WatchId};
 use proptest::prelude::*;
 
 const SENDER: Sender = Sender {
@@ -14,10 +14,7 @@ fn encode(response: &Response, sender: &Sender) -> Vec<u8> {
     let message = response.messages(sender, usize::MAX).next().unwrap();
     let mut out = Vec::new();
     message.write_prefix(sender, &mut out);
-    message
-        .events()
-        .iter()
-        .for_each(|event| out.extend_from_slice(event));
+    out.extend_from_slice(&message.events());
     assert_eq!(out.len(), message.encoded_len(sender));
     out
 }
@@ -91,12 +88,14 @@ proptest! {
         limit in 1..200usize,
         may_fragment: bool,
     ) {
-        let events: Events = lens.iter().map(|len| event(false, &vec![1; *len], None)).collect();
+        let list: Vec<Bytes> = lens.iter().map(|len| event(false, &vec![1; *len], None)).collect();
+        let events = Events::new(&list);
         let response = response(3, 5, Body::Events { events: events.clone(), may_fragment });
         let whole = encode(&response, &SENDER).len();
         let messages: Vec<_> = response.messages(&SENDER, limit).collect();
-        let joined: Vec<Bytes> = messages.iter().flat_map(|m| m.events()).cloned().collect();
-        prop_assert_eq!(&joined[..], &events[..]);
+        prop_assert_eq!(&events.iter().collect::<Vec<_>>(), &list);
+        let joined: Vec<u8> = messages.iter().flat_map(Message::events).collect();
+        prop_assert_eq!(&joined[..], &events.bytes()[..]);
         if !may_fragment || whole < limit || lens.len() == 1 {
             prop_assert_eq!(messages.len(), 1);
         }
@@ -106,9 +105,9 @@ proptest! {
             if messages.len() == 1 {
                 continue;
             }
-            prop_assert!(message.events().len() == 1 || message.encoded_len(&SENDER) < limit);
+            prop_assert!(message.events_count() == 1 || message.encoded_len(&SENDER) < limit);
             if !last {
-                let next = messages[n + 1].events()[0].len();
+                let next = list[message.high].len();
                 prop_assert!(message.encoded_len(&SENDER) + next >= limit);
             }
         }

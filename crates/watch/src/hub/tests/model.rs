@@ -113,7 +113,11 @@ impl Model {
                     .watchers
                     .get_mut(&id)
                     .expect("created before its events");
-                watcher.read(events.iter().map(Seen::decode).collect(), header, store);
+                watcher.read(
+                    events.iter().map(|event| Seen::decode(&event)).collect(),
+                    header,
+                    store,
+                );
             }
             Body::Progress => {
                 let all = id == WatchId::NONE;

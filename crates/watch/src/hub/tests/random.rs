@@ -3,14 +3,20 @@
 use super::model::Model;
 use super::store::Store;
 use crate::{
-    Create, Error, HistoryRead, Hub, KeyRange, Limits, Options, Revision, StreamId, WatchId, Window,
+    Create, Error, EventBatch, HistoryRead, Hub, KeyRange, Limits, Options, Revision, StreamId,
+    WatchId, Window,
 };
 use bytes::Bytes;
 use proptest::prelude::*;
+use std::sync::Arc;
+
+/// A put or a delete of one of the keys.
+type Edit = (u8, Option<u8>);
 
 #[derive(Debug, Clone)]
 enum Op {
-    Txn(Vec<(u8, Option<u8>)>),
+    /// Published together.
+    Txns(Vec<Vec<Edit>>),
     Open,
     Close(usize),
     Create(usize, Wish),
@@ -63,7 +69,7 @@ fn op() -> impl Strategy<Value = Op> {
     let stream = 0..3usize;
     let edit = (0..6u8, prop::option::weighted(0.7, 0..9u8));
     prop_oneof![
-        12 => prop::collection::vec(edit, 1..4).prop_map(Op::Txn),
+        12 => prop::collection::vec(prop::collection::vec(edit, 1..4), 1..4).prop_map(Op::Txns),
         1 => Just(Op::Open),
         1 => stream.clone().prop_map(Op::Close),
         6 => (stream.clone(), wish()).prop_map(|(s, wish)| Op::Create(s, wish)),
@@ -94,6 +100,7 @@ fn limits() -> impl Strategy<Value = (Limits, usize)> {
                     queue_responses_max: queue,
                     queue_bytes_max: bytes,
                     queue_answers_max: 1,
+                    response_bytes_max: bytes,
                     ring_bytes_max: ring,
                     window_revisions_max: revisions,
                     window_bytes_max: window,
@@ -129,19 +136,9 @@ impl World {
     fn step(&mut self, op: Op) {
         let now = self.store.revision();
         match op {
-            Op::Txn(edits) => {
-                let values: Vec<_> = edits
-                    .iter()
-                    .map(|(_, v)| v.map(|v| v.to_string()))
-                    .collect();
-                let key = |n: &u8| KEYS[usize::from(*n)];
-                let ops = edits
-                    .iter()
-                    .zip(&values)
-                    .map(|((k, _), v)| (key(k), v.as_deref()));
-                if let Some(batch) = self.store.apply(&ops.collect::<Vec<_>>()) {
-                    self.hub.on_batch(&batch, &self.store);
-                }
+            Op::Txns(txns) => {
+                let batches: Vec<_> = txns.iter().filter_map(|edits| self.txn(edits)).collect();
+                self.hub.on_batches(&batches, &self.store);
             }
             Op::Open => self.streams.push((self.hub.open(), Model::default())),
             Op::Close(n) if self.streams.len() > 1 => {
@@ -187,6 +184,19 @@ impl World {
             }
         }
         assert_eq!(self.hub.revision(), self.store.revision());
+    }
+
+    fn txn(&mut self, edits: &[Edit]) -> Option<Arc<EventBatch>> {
+        let values: Vec<_> = edits
+            .iter()
+            .map(|(_, v)| v.map(|v| v.to_string()))
+            .collect();
+        let key = |n: &u8| KEYS[usize::from(*n)];
+        let ops = edits
+            .iter()
+            .zip(&values)
+            .map(|((k, _), v)| (key(k), v.as_deref()));
+        self.store.apply(&ops.collect::<Vec<_>>())
     }
 
     fn stream(&mut self, n: usize) -> &mut (StreamId, Model) {

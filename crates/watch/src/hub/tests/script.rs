@@ -3,11 +3,11 @@
 //!
 //! | Command | Does |
 //! |---|---|
-//! | `limits NAME=N ..` | starts afresh with these limits: `queue`, `bytes`, `answers`, `ring` (batches), `window`, `watchers` |
+//! | `limits NAME=N ..` | starts afresh with these limits: `queue`, `bytes`, `answers`, `ring` and `together` (batches), `window`, `watchers` |
 //! | `open S` / `close S` | a stream |
 //! | `create S KEY [END] [start=N] [id=N] [denied] [no_put,..]` | `\0` is written `0`, an empty key `-` |
 //! | `cancel S ID`, `progress S`, `tick S`, `accepts S` | requests, the timer, back-pressure |
-//! | `txn KEY=VALUE .. KEY ..` | one revision; a bare key is deleted |
+//! | `txn KEY=VALUE .. KEY ..` | one revision; a bare key is deleted; ` / ` parts revisions published together |
 //! | `compact N`, `install N` | the store's past goes; it jumps to a later revision |
 //! | `catch_up [STEPS]` | until nobody is behind, or so many steps |
 //! | `poll S [N]`, `ready`, `stats` | what there is |
@@ -35,6 +35,7 @@ impl World {
                 "bytes" => limits.queue_bytes_max = value,
                 "answers" => limits.queue_answers_max = value,
                 "ring" => limits.ring_bytes_max = value * batch_bytes(),
+                "together" => limits.response_bytes_max = value * batch_bytes(),
                 "window" => limits.window_revisions_max = value,
                 "watchers" => limits.window_watchers_max = value,
                 other => panic!("unknown limit {other}"),
@@ -95,16 +96,15 @@ impl World {
     }
 
     fn txn(&mut self, words: &[&str]) {
-        let ops: Vec<_> = words
-            .iter()
-            .map(|word| {
-                word.split_once('=')
-                    .map_or((*word, None), |(k, v)| (k, Some(v)))
-            })
-            .collect();
-        if let Some(batch) = self.store.apply(&ops) {
-            self.hub.on_batch(&batch, &self.store);
+        fn op<'a>(word: &&'a str) -> (&'a str, Option<&'a str>) {
+            word.split_once('=')
+                .map_or((*word, None), |(k, v)| (k, Some(v)))
         }
+        let txns = words.split(|word| *word == "/");
+        let batches: Vec<_> = txns
+            .filter_map(|words| self.store.apply(&words.iter().map(op).collect::<Vec<_>>()))
+            .collect();
+        self.hub.on_batches(&batches, &self.store);
     }
 
     fn poll(&mut self, stream: StreamId, mut count: i64) -> Vec<String> {
@@ -182,7 +182,7 @@ fn tell(response: &Response) -> String {
             may_fragment,
         } => {
             let mut told = format!("events {head}");
-            for seen in events.iter().map(Seen::decode) {
+            for seen in events.iter().map(|event| Seen::decode(&event)) {
                 let kind = if seen.is_delete { "delete" } else { "put" };
                 let previous = seen
                     .previous

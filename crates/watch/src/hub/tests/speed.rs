@@ -54,7 +54,7 @@ fn drain(hub: &mut Hub, streams: &[StreamId]) -> usize {
             for message in response.messages(&sender, 2 << 20) {
                 out.clear();
                 message.write_prefix(&sender, &mut out);
-                events += message.events().len();
+                events += message.events_count();
             }
         }
     }
