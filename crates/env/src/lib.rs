@@ -1,4 +1,4 @@
-//! The outside world as traits: a clock and a disk.
+//! The outside world as traits: a clock, a disk, randomness.
 //!
 //! Code that keeps time or files takes an `Arc<dyn Clock>` or an `Arc<dyn Disk>` and never asks the
 //! operating system itself, so that the same code runs in production and in a simulation that
@@ -19,17 +19,21 @@
 //! # }
 //! ```
 //!
-//! Feature `sim` adds the `sim` module: a stepped clock and a disk with separate volatile and
-//! durable images.
+//! Feature `sim` adds the `sim` module: stepped and drifting clocks, a disk with separate volatile and
+//! durable images, a network that loses, repeats and delays.
 
 mod clock;
 mod disk;
+mod random;
 mod real_clock;
 mod real_disk;
+mod real_random;
 #[cfg(feature = "sim")]
 pub mod sim;
 
 pub use clock::Clock;
 pub use disk::{Disk, DiskFile, OpenMode, is_out_of_space};
+pub use random::Random;
 pub use real_clock::RealClock;
 pub use real_disk::RealDisk;
+pub use real_random::RealRandom;
