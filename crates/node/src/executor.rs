@@ -167,6 +167,18 @@ impl<S: StateMachine, T: Transport> Executor<S, T> {
         self.applier.step()
     }
 
+    /// Whether [`Executor::step_writer`] has something to do.
+    #[must_use]
+    pub fn has_writes(&self) -> bool {
+        self.writer.has_work()
+    }
+
+    /// Whether [`Executor::step_applier`] has a job; what can wait is not looked for.
+    #[must_use]
+    pub fn has_applies(&self) -> bool {
+        self.applier.has_work()
+    }
+
     /// Asks the member to stop, as [`Node::stop`](crate::Node::stop) does; more steps are needed
     /// until the node's is [`Next::Stopped`].
     pub fn request_stop(&self) {

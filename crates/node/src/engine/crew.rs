@@ -131,6 +131,10 @@ impl WriteLoop {
         }
     }
 
+    pub(crate) fn has_work(&self) -> bool {
+        self.next.is_some() || !self.jobs.is_empty()
+    }
+
     /// Does everything that queued up, as one write.
     pub(crate) fn step(&mut self) -> Work {
         let next = self.next.take().or_else(|| self.jobs.try_recv());
@@ -187,6 +191,10 @@ impl<S: StateMachine> ApplyLoop<S> {
                 Work::Over => return,
             }
         }
+    }
+
+    pub(crate) fn has_work(&self) -> bool {
+        !self.jobs.is_empty()
     }
 
     /// Does a job; without one, a small step of what can wait.
