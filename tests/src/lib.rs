@@ -15,5 +15,6 @@ pub mod crash;
 pub mod differential;
 pub mod member;
 pub mod script;
+pub mod sim;
 pub mod usage;
 pub mod wire;

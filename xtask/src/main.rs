@@ -9,6 +9,7 @@ mod e2e;
 mod install;
 mod metadata;
 mod shell;
+mod sim;
 mod tidy;
 
 use std::path::Path;
@@ -58,6 +59,13 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Simulated clusters under every trouble, each from a seed; `cargo xtask sim --help` lists the options
+    #[command(disable_help_flag = true)]
+    Sim {
+        /// Options of the simulator
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
     /// Fetches what the end-to-end tests need into `target/tools`
     Install {
         /// Only these; without names all
@@ -87,6 +95,7 @@ fn run(command: Command) -> Result<()> {
         Command::Tidy => tidy::run(root),
         Command::E2e { args } => e2e::run(root, &args),
         Command::Bench { args } => bench::run(root, &args),
+        Command::Sim { args } => sim::run(root, &args),
         Command::Install { names } => install::run(root, &names),
     }
 }

@@ -1,0 +1,184 @@
+//! A running member: production node, log, store and watch hub, moved step by step.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ferrod_env::{Clock, Disk};
+use ferrod_mvcc::{Flusher, Reader, Views};
+use ferrod_node::{
+    ConfState, Config, DurableLog, Executor, LogIndex, MemberId, Pace, Parts, StartingPoint, Term,
+};
+use ferrod_store::Store;
+use ferrod_wal::Identity;
+
+use super::host::{CLUSTER, Host, WAL_DIR};
+use super::lessor::Lessor;
+use super::machine::{Machine, Notes, State, Wire};
+use super::plan::Plan;
+use super::watching::Watching;
+
+/// Length of raft's tick.
+pub(super) const TICK: Duration = Duration::from_millis(100);
+
+/// Ticks of the shortest election timeout.
+pub(super) const ELECTION_TICKS: u32 = 10;
+
+/// A running member.
+pub(super) struct Process {
+    pub(super) executor: Executor<Machine, Wire>,
+    pub(super) notes: Notes,
+    pub(super) views: Views,
+    pub(super) reader: Reader,
+    pub(super) flusher: Flusher,
+    pub(super) watching: Watching,
+    pub(super) lessor: Lessor,
+    /// Requests that wait for their entry: which call they answer.
+    pub(super) waiters: BTreeMap<u64, Waiter>,
+    /// Reads that know how far they must see, and wait for it.
+    pub(super) reads: Vec<(LogIndex, u64)>,
+    /// Requests are numbered: member, boot, count.
+    next_request: u64,
+    /// When the node's next step is due, by the world's clock.
+    pub(super) node_at: Option<Duration>,
+    pub(super) writer_due: bool,
+    pub(super) applier_due: bool,
+    pub(super) flushed_at: Duration,
+    /// The state that it began with.
+    pub(super) began: State,
+    /// Index and term of the highest entry applied.
+    pub(super) applied: u64,
+}
+
+/// Who waits for a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Waiter {
+    /// A client's call.
+    Call(u64),
+    /// Nobody: the member itself asked.
+    Nobody,
+}
+
+impl Process {
+    /// Starts a member from what is on its host.
+    ///
+    /// # Errors
+    /// Why it refuses to start.
+    pub(super) fn boot(host: &Host, plan: &Plan) -> Result<Process, String> {
+        let disk: Arc<dyn Disk> = host.disk.clone();
+        let identity = Identity {
+            cluster: CLUSTER,
+            member: host.id,
+        };
+        let options = wal_options(plan);
+        let (log, opened) = DurableLog::open(disk, Path::new(WAL_DIR), options, Some(identity))
+            .map_err(|error| chain(&error))?;
+        let opened_store = Store::open(host.backend.clone(), mvcc_options(plan));
+        let (mut store, flusher) = opened_store.map_err(|error| chain(&error))?;
+        let from = starting_point(&mut store)?;
+        let notes = Notes::default();
+        let clock: Arc<dyn Clock> = host.clock.clone();
+        let lessor = Lessor::new(store.leases(), TICK * ELECTION_TICKS);
+        let views = store.keyspace().views();
+        let mut machine = Machine {
+            store,
+            lessor: lessor.clone(),
+            notes: notes.clone(),
+            clock: clock.clone(),
+            reader: views.reader(),
+        };
+        let view = views.load();
+        let began = State {
+            index: view.applied_index(),
+            revision: view.revision(),
+            compacted: view.compacted(),
+            digest: Some(machine.digest(&view)),
+        };
+        let parts = Parts {
+            config: node_config(host, plan),
+            pace: Pace {
+                tick: TICK,
+                ..Pace::default()
+            },
+            log,
+            recovered: opened.recovered,
+            from,
+            machine,
+            transport: Wire(notes.clone()),
+            observer: Arc::new(notes.clone()),
+            clock,
+        };
+        let executor = Executor::new(parts).map_err(|error| chain(&error))?;
+        Ok(Process {
+            executor,
+            notes,
+            reader: views.reader(),
+            watching: Watching::new(views.reader()),
+            views,
+            flusher,
+            lessor,
+            waiters: BTreeMap::new(),
+            reads: Vec::new(),
+            next_request: host.id << 48 | host.life << 32,
+            node_at: None,
+            writer_due: false,
+            applier_due: false,
+            flushed_at: Duration::ZERO,
+            began,
+            applied: began.index,
+        })
+    }
+
+    /// A number that no other request has.
+    pub(super) fn new_request(&mut self) -> u64 {
+        self.next_request += 1;
+        self.next_request
+    }
+}
+
+fn node_config(host: &Host, plan: &Plan) -> Config {
+    let nonce = host.id << 32 | host.life;
+    let mut config = Config::new(MemberId(host.id), plan.seed ^ nonce, nonce);
+    config.election_ticks = ELECTION_TICKS;
+    config.limits.message_bytes_max = plan.message_bytes_max;
+    config.limits.inflight_messages_max = 16;
+    config
+}
+
+pub(super) fn wal_options(plan: &Plan) -> ferrod_wal::Options {
+    ferrod_wal::Options {
+        segment_bytes: plan.segment_bytes,
+        ..ferrod_wal::Options::default()
+    }
+}
+
+/// Small steps, so that there are many of them to come between.
+fn mvcc_options(plan: &Plan) -> ferrod_mvcc::Options {
+    ferrod_mvcc::Options {
+        flush_bytes: plan.flush_bytes,
+        delete_rows_max: 5,
+        trim_records_max: 3,
+        ..ferrod_mvcc::Options::default()
+    }
+}
+
+fn starting_point(store: &mut Store) -> Result<StartingPoint, String> {
+    let (applied, applied_term) = store.applied();
+    let conf = store.conf_state().map_err(|error| chain(&error))?;
+    let ids = |members: Vec<u64>| members.into_iter().map(MemberId).collect();
+    Ok(StartingPoint {
+        applied: LogIndex(applied),
+        applied_term: Term(applied_term),
+        conf_state: ConfState::new(ids(conf.voters), ids(conf.learners)),
+    })
+}
+
+/// An error with all its causes.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}
