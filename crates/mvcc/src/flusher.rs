@@ -18,8 +18,8 @@ use deletes::Deletes;
 
 /// Writes what is applied to the backend. Exactly one owner: the thread that commits.
 ///
-/// Has no thread of its own. A driver calls [`Flusher::wait`], then [`Flusher::flush`] when one is due or some time has
-/// passed, and [`Flusher::delete_step`] while it has work. After any error the member must stop.
+/// Has no thread of its own. A driver calls [`Flusher::wait`] and then [`Flusher::flush`]. After any error the member must
+/// stop.
 #[derive(Debug)]
 pub struct Flusher {
     shared: Arc<Shared>,
@@ -164,16 +164,6 @@ impl Flusher {
             rows_written,
             ..self.progress(deleted)
         })
-    }
-
-    /// Deletes a bounded number of superseded rows, if any are left.
-    ///
-    /// This is a flush: what has been applied meanwhile rides along, so that many deletes never hold up a flush.
-    ///
-    /// # Errors
-    /// Those of the backend, after which every call answers [`Error::Poisoned`].
-    pub fn delete_step(&mut self) -> Result<Progress, Error> {
-        self.flush()
     }
 
     /// Whether superseded rows wait to be deleted and may be now.

@@ -7,11 +7,13 @@
 //! counted at, which is nothing for the current one, and a compaction skips subtrees without work.
 
 mod branch;
+mod build;
 mod history;
 mod leaf;
 mod older;
 mod packed_keys;
 mod record;
+mod run;
 #[cfg(test)]
 mod tests;
 
@@ -19,9 +21,11 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use branch::{Branch, Child};
+pub(crate) use build::{ALONE_MAX, join};
 use leaf::Leaf;
 use packed_keys::common;
 pub(crate) use record::Record;
+pub(crate) use run::Run;
 
 use crate::{KeyRange, RecordKey, Revision};
 
@@ -38,8 +42,6 @@ pub(crate) enum Write {
     Put(Revision),
     /// Ends the generation.
     Delete(Revision),
-    /// Adds a record that is known already, in revision order.
-    Load(Record),
 }
 
 impl Write {
@@ -47,7 +49,6 @@ impl Write {
         match self {
             Write::Put(revision) => Record::put(revision, newest),
             Write::Delete(revision) => Record::tombstone(revision),
-            Write::Load(record) => record,
         }
     }
 }
@@ -431,6 +432,18 @@ impl Node {
         match self {
             Node::Leaf(leaf) => leaf.totals(),
             Node::Branch(branch) => branch.totals(),
+        }
+    }
+
+    /// Adds the leaves below, in key order; an empty tree has none.
+    fn collect_leaves<'t>(&'t self, leaves: &mut Vec<&'t Leaf>) {
+        match self {
+            Node::Leaf(leaf) if leaf.len() == 0 => {}
+            Node::Leaf(leaf) => leaves.push(leaf),
+            Node::Branch(branch) => {
+                let nodes = branch.children.iter().map(|child| &child.node);
+                nodes.for_each(|node| node.collect_leaves(leaves));
+            }
         }
     }
 

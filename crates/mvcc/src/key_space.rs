@@ -24,8 +24,8 @@ use crate::view::Shared;
 use crate::{Bucket, Error, View, Views, WriteTxn};
 use compactor::Compactor;
 pub(crate) use compactor::DELETES_PENDING_MAX;
+pub use load::Attachment;
 use load::Loaded;
-pub use load::LoadedRow;
 use small_rows::SmallRows;
 
 /// Limits of a key space.
@@ -102,18 +102,19 @@ impl std::fmt::Debug for Lazy {
 impl KeySpace {
     /// Opens what the backend holds: reads all rows and rebuilds the index.
     ///
-    /// `visit` sees every row in revision order, also superseded ones; the last one of a key tells what it is now.
+    /// `visit` sees each key that is attached to a lease. The rows are read by several threads if they are many.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] if a row is not what its place says; errors of the backend.
+    /// [`Error::Corrupt`] names the first row that is not what its place says; errors of the backend.
     pub fn open(
         backend: Arc<dyn Backend>,
         options: Options,
-        visit: &mut dyn FnMut(LoadedRow<'_>),
+        visit: &mut dyn FnMut(Attachment<'_>),
     ) -> Result<(Self, Flusher), Error> {
         let snapshot = backend.snapshot()?;
         let marks = Marks::read(&*snapshot)?;
-        let Loaded { index, newest, .. } = load::load(&*snapshot, visit)?;
+        let more = || backend.snapshot();
+        let Loaded { index, newest } = load::load(&*snapshot, Some(&more), visit)?;
         drop(snapshot);
 
         let compacted = marks.scheduled.max(marks.finished);

@@ -63,7 +63,7 @@ pub use export::{Export, ExportHead};
 pub use flusher::{Flusher, Progress, Wake};
 pub use import::Import;
 pub use key_range::KeyRange;
-pub use key_space::{KeySpace, LoadedRow, Options};
+pub use key_space::{Attachment, KeySpace, Options};
 pub use query::{RangeQuery, RangeResult, RowRef, SortOrder, SortTarget};
 pub use reader::{ChangeRef, HashKv, Reader};
 pub use revision::{RecordKey, Revision};

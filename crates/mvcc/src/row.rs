@@ -135,7 +135,7 @@ fn bytes_len(bytes: &[u8]) -> usize {
     }
 }
 
-fn put_varint(out: &mut impl BufMut, mut value: u64) {
+pub(crate) fn put_varint(out: &mut impl BufMut, mut value: u64) {
     while value >= 0x80 {
         out.put_u8(value as u8 | 0x80);
         value >>= 7;
@@ -159,7 +159,7 @@ fn put_bytes(out: &mut impl BufMut, tag: u8, bytes: &[u8]) {
     }
 }
 
-fn read_varint(rest: &mut &[u8]) -> Option<u64> {
+pub(crate) fn read_varint(rest: &mut &[u8]) -> Option<u64> {
     let mut value = 0;
     for (i, &byte) in rest.iter().enumerate().take(10) {
         value |= u64::from(byte & 0x7f) << (7 * i);

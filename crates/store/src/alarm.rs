@@ -26,9 +26,12 @@ pub(crate) enum AlarmChange {
 }
 
 impl Alarms {
-    /// Reads an alarm's row back; `None` if it is not one.
+    /// Reads an alarm's row back; `None` if it is not one that is ever raised, in the one way to write it.
     pub(crate) fn restore(&mut self, row_key: &[u8]) -> Option<()> {
         let alarm = AlarmMember::decode(row_key).ok()?;
+        if !is_known(alarm.alarm) || Alarms::row_key(&alarm) != row_key {
+            return None;
+        }
         self.raised.insert((alarm.member_id, alarm.alarm));
         Some(())
     }
@@ -65,10 +68,7 @@ impl Alarms {
             member_id: request.member_id,
             alarm: request.alarm,
         };
-        let known = matches!(
-            AlarmType::try_from(request.alarm),
-            Ok(AlarmType::Nospace | AlarmType::Corrupt)
-        );
+        let known = is_known(request.alarm);
         match AlarmAction::try_from(request.action) {
             Ok(AlarmAction::Get) => AlarmChange::None(self.list(request.alarm)),
             Ok(AlarmAction::Activate) if known && self.contains(&pair) => {
@@ -87,6 +87,14 @@ impl Alarms {
     pub(crate) fn clear(&mut self, alarm: &AlarmMember) {
         self.raised.remove(&(alarm.member_id, alarm.alarm));
     }
+}
+
+/// Whether an alarm of this type can be raised.
+fn is_known(alarm: i32) -> bool {
+    matches!(
+        AlarmType::try_from(alarm),
+        Ok(AlarmType::Nospace | AlarmType::Corrupt)
+    )
 }
 
 /// An alarm has no value: all is in its key.
@@ -151,5 +159,17 @@ mod tests {
         alarms.restore(&Alarms::row_key(&alarm)).unwrap();
         assert_eq!(alarms.list(0), [alarm]);
         assert_eq!(alarms.restore(b"\xff"), None);
+        for never_raised in [AlarmType::None as i32, 77] {
+            let alarm = AlarmMember {
+                member_id: 1,
+                alarm: never_raised,
+            };
+            assert_eq!(alarms.restore(&Alarms::row_key(&alarm)), None);
+        }
+        assert_eq!(
+            alarms.restore(b"\x08\x81\x00\x10\x01"),
+            None,
+            "a long varint"
+        );
     }
 }

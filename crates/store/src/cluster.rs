@@ -38,3 +38,32 @@ impl ClusterView {
         self.current.store(Arc::new(cluster));
     }
 }
+
+/// Whether a text is a version: three numbers with dots between them.
+pub(crate) fn is_version(text: &str) -> bool {
+    let is_number =
+        |part: &str| part.bytes().all(|b| b.is_ascii_digit()) && part.parse::<u32>().is_ok();
+    text.split('.').count() == 3 && text.split('.').all(is_number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_three_numbers() {
+        assert!(is_version("3.7.0") && is_version("10.0.4294967295"));
+        for text in [
+            "",
+            "3",
+            "3.7",
+            "3.7.0.1",
+            "3..0",
+            "3.7.x",
+            "3.7.+1",
+            "3.7.4294967296",
+        ] {
+            assert!(!is_version(text), "{text}");
+        }
+    }
+}

@@ -45,7 +45,7 @@ impl Store {
     /// [`Error::Malformed`] or [`Error::Storage`] if a row is not what this version writes.
     pub fn open(backend: Arc<dyn Backend>, options: Options) -> Result<(Store, Flusher), Error> {
         let mut attachments = Attachments::default();
-        let mut visit = |row: ferrod_mvcc::LoadedRow<'_>| attachments.visit(row);
+        let mut visit = |found: ferrod_mvcc::Attachment<'_>| attachments.visit(found);
         let opened = KeySpace::open(backend.clone(), options, &mut visit);
         let (keyspace, flusher) = opened.map_err(Error::Storage)?;
         let snapshot = backend.snapshot().map_err(Error::Storage)?;

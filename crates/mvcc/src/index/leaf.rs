@@ -52,7 +52,7 @@ impl Leaf {
     }
 
     /// All kept records of a key, oldest first.
-    fn records(&self, place: usize) -> impl Iterator<Item = Record> {
+    pub(crate) fn records(&self, place: usize) -> impl Iterator<Item = Record> {
         let entry = &self.entries[place];
         let history = entry
             .history
@@ -108,7 +108,27 @@ impl Leaf {
         }
     }
 
-    fn push(&mut self, place: usize, record: Record) {
+    /// Adds a key above all others, whose bytes [`Leaf::finish`] brings, with its first record; `keys_max` keys will come.
+    pub(crate) fn push_key(&mut self, record: Record, keys_max: usize) {
+        if self.entries.is_empty() {
+            self.entries.reserve_exact(keys_max);
+        }
+        self.entries.push(Entry {
+            newest: record,
+            history: None,
+        });
+    }
+
+    /// Ends a leaf made by [`Leaf::push_key`].
+    pub(crate) fn finish(&mut self, keys: PackedKeys) {
+        assert_eq!(keys.len(), self.entries.len(), "every key has its entry");
+        self.keys = keys;
+        self.entries.shrink_to_fit();
+        self.older.shrink();
+    }
+
+    /// Adds a record that is newer than those of the key.
+    pub(crate) fn push(&mut self, place: usize, record: Record) {
         let entry = &mut self.entries[place];
         let before = std::mem::replace(&mut entry.newest, record);
         if let Some(records) = self.older.push(place, before) {

@@ -26,7 +26,7 @@ const SLOT: usize = HEAD + 4;
 
 impl PackedKeys {
     /// Packs sorted keys.
-    fn of<'k>(keys: impl Iterator<Item = &'k [u8]> + Clone) -> Self {
+    pub(crate) fn of<'k>(keys: impl Iterator<Item = &'k [u8]> + Clone) -> Self {
         let (mut len, mut bytes) = (0, 0);
         let (mut first, mut last): (&[u8], &[u8]) = (&[], &[]);
         for key in keys.clone() {

@@ -259,3 +259,51 @@ fn a_key_written_once_takes_about_fifty_bytes_and_itself() {
         "{per_key} bytes with a key of 25"
     );
 }
+
+/// Writes the records of some transactions one by one, and in rounds of sorted runs.
+#[test]
+fn a_merged_index_is_the_one_that_was_written() {
+    for (seed, transactions) in [(1, 1), (2, 300), (3, 18_000)] {
+        let rng = SmallRng::seed_from_u64(seed);
+        let mut run = Run {
+            rng,
+            index: Index::default(),
+            model: Model::new(),
+            main: 1,
+            compacted: -1,
+        };
+        (0..transactions).for_each(|_| run.write());
+        let mut all: Vec<(Record, &[u8])> = Vec::new();
+        for (key, records) in &run.model {
+            all.extend(records.iter().map(|record| (*record, key.as_slice())));
+        }
+        all.sort_by_key(|(record, _)| record.revision());
+
+        let mut merged = Index::default();
+        for round in all.chunks(all.len() / 2 + 1) {
+            let mut runs = [const { Vec::new() }; 3];
+            for item in round {
+                runs[run.rng.random_range(0..3)].push(*item);
+            }
+            let sorted = runs.map(|items| {
+                let mut run = super::run::Run::default();
+                items.iter().for_each(|(record, key)| run.add(key, *record));
+                run.sort();
+                run
+            });
+            merged = merged.merged(&sorted);
+            check_structure(&merged.root, None, None);
+        }
+        assert_eq!(merged.totals(), run.index.totals());
+        for _ in 0..5 {
+            let (model, main) = (run.model.clone(), run.main);
+            run.random_range_check(&merged, &model, 0, main);
+        }
+        // It goes on as any other.
+        run.index = merged;
+        run.compacted = 0;
+        (0..100).for_each(|_| run.write());
+        run.trim();
+        check_structure(&run.index.root, None, None);
+    }
+}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::compactor::Compactor;
-use super::load::{self, LoadedRow};
+use super::load::{self, Attachment};
 use super::{KeySpace, Lazy, SmallRows};
 use crate::backend::Snapshot;
 use crate::index::Index;
@@ -25,7 +25,7 @@ struct Incoming {
 impl KeySpace {
     /// Replaces everything by the received state of this index, and publishes it. What was not flushed is dropped.
     ///
-    /// `visit` sees every row, as in [`KeySpace::open`], and then `small` the whole state, before anybody else does. Readers
+    /// `visit` sees attached keys, as in [`KeySpace::open`], and then `small` the whole state, before anybody else does. Readers
     /// of older views go on undisturbed: the state contains them, but for what is compacted. For a moment both indexes
     /// are in memory, and the flusher waits.
     ///
@@ -35,7 +35,7 @@ impl KeySpace {
     pub fn install(
         &mut self,
         applied_index: u64,
-        visit: &mut dyn FnMut(LoadedRow<'_>),
+        visit: &mut dyn FnMut(Attachment<'_>),
         small: &mut dyn FnMut(&dyn Snapshot) -> Result<(), Error>,
     ) -> Result<Arc<View>, Error> {
         let shared = Arc::clone(&self.link.shared);
@@ -59,10 +59,10 @@ impl KeySpace {
         &self,
         applied_index: u64,
         snapshot: &dyn Snapshot,
-        visit: &mut dyn FnMut(LoadedRow<'_>),
+        visit: &mut dyn FnMut(Attachment<'_>),
     ) -> Result<Incoming, Error> {
         let marks = Marks::read(snapshot)?;
-        let loaded = load::load(snapshot, visit)?;
+        let loaded = load::load(snapshot, None, visit)?;
         let compacted = marks.scheduled.max(marks.finished);
         let revision = loaded.newest.max(compacted).max(1);
         let is_ahead = marks.applied_index == applied_index

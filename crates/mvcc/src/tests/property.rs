@@ -173,7 +173,7 @@ impl World {
             50..55 => self.compact(),
             55..75 => self.publish(),
             75..82 => drop(self.flusher.flush().unwrap()),
-            82..88 => drop(self.flusher.delete_step().unwrap()),
+            82..88 => drop(self.flusher.flush().unwrap()),
             88..92 => {
                 // It would publish a batch that is half applied.
                 self.publish();

@@ -118,7 +118,7 @@ fn flush_until(mut flusher: Flusher, stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
         match flusher.wait(Duration::from_millis(1)) {
             Wake::FlushDue | Wake::Timeout => drop(flusher.flush().unwrap()),
-            Wake::DeletesDue => drop(flusher.delete_step().unwrap()),
+            Wake::DeletesDue => drop(flusher.flush().unwrap()),
             Wake::Closed => break,
         }
     }

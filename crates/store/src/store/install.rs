@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use ferrod_mvcc::backend::Snapshot;
-use ferrod_mvcc::{LoadedRow, View};
+use ferrod_mvcc::{Attachment, View};
 
 use super::Store;
 use crate::recover::{self, Attachments};
@@ -22,7 +22,7 @@ impl Store {
         let leases = self.leases.clone();
         let mut cluster = Cluster::default();
         let mut malformed = None;
-        let mut visit = |row: LoadedRow<'_>| attachments.borrow_mut().visit(row);
+        let mut visit = |found: Attachment<'_>| attachments.borrow_mut().visit(found);
         let mut small = |snapshot: &dyn Snapshot| {
             let read = attachments.take().leases(snapshot);
             let read = read.and_then(|leases| Ok((leases, recover::cluster(snapshot)?)));

@@ -17,6 +17,7 @@ use prost::Message;
 use super::Store;
 use crate::alarm::{ALARM_ROW_VALUE, AlarmChange};
 use crate::answer::header;
+use crate::cluster::is_version;
 use crate::convert::read_error;
 use crate::recover::{CLUSTER_VERSION, lease_row_key};
 use crate::write::Write;
@@ -33,7 +34,7 @@ impl Store {
             Request::LeaseRevoke(r) => self.lease_revoke(&r),
             Request::LeaseCheckpoint(r) => self.lease_checkpoint(&r),
             Request::Alarm(r) => Ok(self.alarm(&r)),
-            Request::ClusterVersionSet(r) => Ok(self.set_cluster_version(r)),
+            Request::ClusterVersionSet(r) => self.set_cluster_version(r),
             Request::ClusterMemberAttrSet(r) => self.set_member_attributes(r),
             // Nothing proposes these yet. A member of a later version might: all refuse alike.
             Request::Range(_)
@@ -213,11 +214,15 @@ impl Store {
         }
     }
 
-    fn set_cluster_version(&mut self, request: ClusterVersionSetRequest) -> Applied {
+    fn set_cluster_version(&mut self, request: ClusterVersionSetRequest) -> Result<Applied, Error> {
+        // It would be refused at the next start.
+        if !is_version(&request.ver) {
+            return Err(ApiError::NotCapable.into());
+        }
         let row = bytes::Bytes::from(request.ver.clone().into_bytes());
         self.keyspace.put_row(Bucket::Cluster, CLUSTER_VERSION, row);
         self.cluster.version = Some(request.ver);
-        self.cluster_effect(Applied::answer(Answer::Stored))
+        Ok(self.cluster_effect(Applied::answer(Answer::Stored)))
     }
 
     /// A member publishes its name and where clients reach it.

@@ -7,6 +7,7 @@ mod parse;
 mod property;
 mod session;
 mod show;
+mod strict;
 
 use std::fmt::Write as _;
 use std::path::Path;
