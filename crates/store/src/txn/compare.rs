@@ -20,30 +20,74 @@ pub(super) fn all_hold(rows: &mut dyn Rows, compares: &[Compare]) -> Result<bool
     Ok(true)
 }
 
+/// Rows of the first page of a range; each further page is twice as long.
+const PAGE_ROWS: i64 = 16;
+
 /// A comparison over a range holds if it holds for every key there.
 ///
-/// Without any key a comparison of values is false whatever it asks; the others see zeros.
+/// Without any key a comparison of values is false whatever it asks; the others see zeros. Rows are read in pages,
+/// because the first that does not hold settles it.
 fn holds(rows: &mut dyn Rows, compare: &Compare) -> Result<bool, Error> {
+    let whole = KeyRange::from_request(&compare.key, &compare.range_end);
+    let mut limit = PAGE_ROWS;
+    let mut page = page(rows, compare, whole, limit)?;
+    if page.is_empty {
+        let of_values = compare.target == CompareTarget::Value as i32;
+        return Ok(!of_values && holds_for(compare, &KeyValue::default()));
+    }
+    while page.all_hold
+        && let Some(low) = page.next
+    {
+        let rest = match whole {
+            KeyRange::Span { high, .. } => KeyRange::Span { low: &low, high },
+            KeyRange::From(_) | KeyRange::Single(_) => KeyRange::From(&low),
+        };
+        limit = limit.saturating_mul(2);
+        page = self::page(rows, compare, rest, limit)?;
+    }
+    Ok(page.all_hold)
+}
+
+/// What is known after a page.
+struct Page {
+    all_hold: bool,
+    is_empty: bool,
+    /// Where the next page begins, if there is one.
+    next: Option<Vec<u8>>,
+}
+
+fn page(
+    rows: &mut dyn Rows,
+    compare: &Compare,
+    range: KeyRange<'_>,
+    limit: i64,
+) -> Result<Page, Error> {
     let query = RangeQuery {
         // Only values and leases are in the stored row alone.
         keys_only: !matches!(
             compare.target(),
             CompareTarget::Value | CompareTarget::Lease
         ),
-        ..RangeQuery::new(KeyRange::from_request(&compare.key, &compare.range_end))
+        limit,
+        ..RangeQuery::new(range)
     };
-    let mut all = true;
+    let mut all_hold = true;
+    let mut last = Vec::new();
     let found = rows
         .range(&query, &mut |row| {
             let kv =
                 KeyValue::decode(row.encoded).expect("a row that the key space encoded itself");
-            all &= holds_for(compare, &kv);
+            all_hold &= holds_for(compare, &kv);
+            last.clear();
+            last.extend_from_slice(kv.key);
         })
         .map_err(read_error)?;
-    if found.count > 0 {
-        return Ok(all);
-    }
-    Ok(compare.target != CompareTarget::Value as i32 && holds_for(compare, &KeyValue::default()))
+    last.push(0);
+    Ok(Page {
+        all_hold,
+        is_empty: found.count == 0,
+        next: found.more.then_some(last),
+    })
 }
 
 fn holds_for(compare: &Compare, row: &KeyValue<'_>) -> bool {
