@@ -60,8 +60,11 @@ impl ConfState {
 /// One change of membership.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MemberChange {
-    /// A new voter or learner.
+    /// A new voter, or a learner however many there are.
     Add(Member),
+    /// A new learner, unless there are so many already. The limit is a setting of whoever proposes the change and travels
+    /// with it: members may be configured differently and must decide alike.
+    AddLearner(Member, usize),
     /// A learner becomes a voter.
     Promote(u64),
     /// Gone for ever.
@@ -96,6 +99,7 @@ impl Store {
                 .any(|other| other.id != id && other.peer_urls.iter().any(|url| urls.contains(url)))
         };
         let (MemberChange::Add(Member { id, .. })
+        | MemberChange::AddLearner(Member { id, .. }, _)
         | MemberChange::Promote(id)
         | MemberChange::Remove(id)
         | MemberChange::Update(Member { id, .. })) = change;
@@ -103,12 +107,20 @@ impl Store {
             return Err(ApiError::MemberNotFound);
         }
         let known = members.present.get(id);
+        let learners = || members.present.values().filter(|m| m.is_learner).count();
         match (change, known) {
-            (MemberChange::Add(_), Some(_)) => Err(ApiError::MemberExists),
-            (MemberChange::Add(member), None) if taken_by_another(*id, &member.peer_urls) => {
+            (MemberChange::Add(_) | MemberChange::AddLearner(..), Some(_)) => {
+                Err(ApiError::MemberExists)
+            }
+            (MemberChange::Add(member) | MemberChange::AddLearner(member, _), None)
+                if taken_by_another(*id, &member.peer_urls) =>
+            {
                 Err(ApiError::PeerUrlsExist)
             }
-            (MemberChange::Add(_), None) => Ok(()),
+            (MemberChange::AddLearner(_, max), None) if learners() >= *max => {
+                Err(ApiError::TooManyLearners)
+            }
+            (MemberChange::Add(_) | MemberChange::AddLearner(..), None) => Ok(()),
             (_, None) => Err(ApiError::MemberNotFound),
             (MemberChange::Promote(_), Some(member)) if !member.is_learner => {
                 Err(ApiError::NotLearner)
@@ -132,6 +144,10 @@ impl Store {
     ) -> Result<(), Error> {
         match change {
             MemberChange::Add(member) => self.put_member(member)?,
+            MemberChange::AddLearner(member, _) => self.put_member(Member {
+                is_learner: true,
+                ..member
+            })?,
             MemberChange::Promote(id) => {
                 if let Some(member) = self.cluster.members.present.get(&id).cloned() {
                     self.put_member(Member {

@@ -167,6 +167,7 @@ fn request(line: &str) -> Request {
 fn member_change(name: &str, words: &mut Words<'_>) -> MemberChange {
     let id = number(words);
     let mut urls: Vec<String> = words.map(Into::into).collect();
+    let learners_max = urls.pop_if(|last| last.starts_with("max="));
     let is_learner = urls.pop_if(|last| last == "learner").is_some();
     let member = Member {
         id,
@@ -175,7 +176,10 @@ fn member_change(name: &str, words: &mut Words<'_>) -> MemberChange {
         ..Member::default()
     };
     match name {
-        "add" => MemberChange::Add(member),
+        "add" => match learners_max {
+            Some(max) => MemberChange::AddLearner(member, max["max=".len()..].parse().unwrap()),
+            None => MemberChange::Add(member),
+        },
         "promote" => MemberChange::Promote(id),
         "remove" => MemberChange::Remove(id),
         _ => MemberChange::Update(member),

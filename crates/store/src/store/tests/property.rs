@@ -109,6 +109,7 @@ fn member_change(rng: &mut SmallRng) -> MemberChange {
         ..Member::default()
     };
     match rng.random_range(0..6) {
+        0..3 if member.is_learner => MemberChange::AddLearner(member, rng.random_range(0..3)),
         0..3 => MemberChange::Add(member),
         3 => MemberChange::Promote(id),
         4 => MemberChange::Update(member),

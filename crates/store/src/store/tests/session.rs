@@ -189,7 +189,9 @@ impl Session {
         }
         let mut members = self.store.cluster().load().members.present.clone();
         match &change {
-            MemberChange::Add(member) => drop(members.insert(member.id, member.clone())),
+            MemberChange::Add(member) | MemberChange::AddLearner(member, _) => {
+                drop(members.insert(member.id, member.clone()));
+            }
             MemberChange::Promote(id) => {
                 members.entry(*id).and_modify(|m| m.is_learner = false);
             }
