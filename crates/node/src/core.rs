@@ -33,9 +33,9 @@ use self::outbox::Outbox;
 use self::reads::Reads;
 use crate::recovered::Start;
 use crate::{
-    Action, AppliedChange, ConfChange, ConfState, Config, Error, Input, LogIndex, PeerBody,
-    PeerMessage, Proposal, ReadFailure, ReadyNumber, Recovered, Severity, SoftState, StartingPoint,
-    Term,
+    Action, AppliedChange, ConfChange, ConfState, Config, Error, Input, LogIndex, MemberId,
+    PeerBody, PeerMessage, Progress, Proposal, ReadFailure, ReadyNumber, Recovered, Severity,
+    SoftState, StartingPoint, Term,
 };
 
 /// One raft member.
@@ -318,6 +318,19 @@ impl Core {
     #[must_use]
     pub fn reads_alone(&self) -> bool {
         self.leads() && self.is_sole_voter() && self.raft.raft.apply_to_current_term()
+    }
+
+    /// How far each member is, as the leader knows it; `None` if this member does not lead.
+    #[must_use]
+    pub fn progress(&self) -> Option<Vec<Progress>> {
+        let of_one = |(member, progress): (&u64, &raft::Progress)| Progress {
+            member: MemberId(*member),
+            matched: LogIndex(progress.matched),
+            next: LogIndex(progress.next_idx),
+        };
+        let mut all: Vec<_> = self.raft.raft.prs().iter().map(of_one).collect();
+        all.sort_unstable_by_key(|progress| progress.member);
+        self.leads().then_some(all)
     }
 
     /// Bytes of entries in memory.

@@ -21,7 +21,8 @@ pub(crate) use self::writer::Writer;
 use crate::status::Board;
 use crate::{
     Action, Batch, Core, DropReason, Error, Input, LogIndex, MemberId, Observer, PeerBody,
-    PeerMessage, Proposal, ReadFailure, ReadId, Role, SoftState, StateMachine, Transport,
+    PeerMessage, ProgressCallback, Proposal, ReadFailure, ReadId, Role, SoftState, StateMachine,
+    Transport,
 };
 
 /// Called with the index that a read must wait for. Runs on the node thread, or in the call; must
@@ -36,6 +37,7 @@ pub(crate) enum Event {
     Unreachable(MemberId),
     LeaderGone(MemberId),
     Transfer(MemberId),
+    Progress(ProgressCallback),
     /// News of a copy of the state.
     State(Input),
     /// The state machine has made the effect of this index durable.
@@ -215,6 +217,7 @@ impl<S: StateMachine, T: Transport> Engine<S, T> {
             Event::Unreachable(peer) => self.inputs.push(Input::Unreachable(peer)),
             Event::LeaderGone(peer) => self.inputs.push(Input::LeaderGone(peer)),
             Event::Transfer(member) => self.inputs.push(Input::Transfer(member)),
+            Event::Progress(callback) => callback(self.core.progress()),
             Event::State(input) => self.inputs.push(input),
             Event::Flushed(index) => self.flushed = self.flushed.max(Some(index)),
             Event::Done {

@@ -111,4 +111,4 @@ pub use node::{Node, NodeHandle, Parts};
 pub use proposal::{DropReason, Proposal, ReadFailure};
 pub use recovered::{Recovered, StartingPoint};
 pub use state::StateMeta;
-pub use status::Status;
+pub use status::{Progress, ProgressCallback, Status};

@@ -13,8 +13,8 @@ use crate::queue::Sender;
 use crate::status::Board;
 use crate::{
     BoxError, Config, DropReason, DurableLog, Error, Executor, Input, LogIndex, MemberId, Observer,
-    Pace, PeerMessage, Proposal, ProposalId, ReadCallback, Recovered, StartingPoint, StateMachine,
-    StateMeta, Status, Transport,
+    Pace, PeerMessage, ProgressCallback, Proposal, ProposalId, ReadCallback, Recovered,
+    StartingPoint, StateMachine, StateMeta, Status, Transport,
 };
 
 /// Everything a member is made of.

@@ -20,6 +20,20 @@ pub struct Status {
     pub full: bool,
 }
 
+/// How far the leader knows one member to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Which member.
+    pub member: MemberId,
+    /// Last index that it is known to have on disk.
+    pub matched: LogIndex,
+    /// Next index to be sent to it.
+    pub next: LogIndex,
+}
+
+/// Called with the progress of all members, or with nothing where no leader runs. Runs on the node thread; must not block.
+pub type ProgressCallback = Box<dyn FnOnce(Option<Vec<Progress>>) + Send>;
+
 /// Where the member publishes and everyone reads.
 #[derive(Debug, Default)]
 pub(crate) struct Board {
