@@ -2,8 +2,8 @@
 
 use ferrod_proto::etcdserverpb::{
     AlarmMember, AlarmRequest, AlarmResponse, DefragmentRequest, DefragmentResponse, HashKvRequest,
-    HashKvResponse, HashRequest, HashResponse, StatusRequest, StatusResponse,
-    alarm_request::AlarmAction,
+    HashKvResponse, HashRequest, HashResponse, MoveLeaderRequest, MoveLeaderResponse,
+    StatusRequest, StatusResponse, alarm_request::AlarmAction,
 };
 
 use crate::method::Method;
@@ -19,6 +19,9 @@ const HASH_KV: Method<HashKvRequest, HashKvResponse> =
     Method::repeatable("/etcdserverpb.Maintenance/HashKV");
 const DEFRAGMENT: Method<DefragmentRequest, DefragmentResponse> =
     Method::once("/etcdserverpb.Maintenance/Defragment");
+
+const MOVE_LEADER: Method<MoveLeaderRequest, MoveLeaderResponse> =
+    Method::once("/etcdserverpb.Maintenance/MoveLeader");
 
 /// The state of single members: of whichever answers, so use a client with one endpoint.
 impl Client {
@@ -40,6 +43,12 @@ impl Client {
     /// Compacts the storage of the answering member.
     pub async fn defragment(&self) -> Result<DefragmentResponse, Error> {
         self.unary(DEFRAGMENT, DefragmentRequest {}).await
+    }
+
+    /// Hands leadership to another voter; only the leader does it.
+    pub async fn move_leader(&self, target_id: u64) -> Result<MoveLeaderResponse, Error> {
+        self.unary(MOVE_LEADER, MoveLeaderRequest { target_id })
+            .await
     }
 
     /// Lists, raises or clears alarms.

@@ -32,11 +32,7 @@ pub(crate) struct Ctl {
 /// The tree. Commands that are planned but absent are hidden: they can be named, and say that they are absent.
 pub(crate) fn tree(program: &str) -> clap::Command {
     let absent = |name: &&'static str| clap::Command::new(*name).hide(true);
-    let members = ["add", "promote", "remove", "update"];
     let mut tree = Ctl::command().name(program.to_owned());
-    tree = tree.mut_subcommand("member", |member| {
-        member.subcommands(members.iter().map(absent))
-    });
     if program != crate::program::FERROCTL {
         tree = tree.mut_subcommand("debug", |debug| debug.hide(true));
     }
@@ -44,14 +40,13 @@ pub(crate) fn tree(program: &str) -> clap::Command {
 }
 
 /// Commands of etcdctl that a later version brings.
-pub(crate) const ABSENT: [&str; 10] = [
+pub(crate) const ABSENT: [&str; 9] = [
     "auth",
     "check",
     "downgrade",
     "elect",
     "lock",
     "make-mirror",
-    "move-leader",
     "role",
     "snapshot",
     "user",
@@ -65,7 +60,7 @@ pub(crate) const GROUPS: [(&str, &[&str]); 3] = [
     ),
     (
         "Cluster maintenance commands",
-        &["alarm", "defrag", "endpoint", "member"],
+        &["alarm", "defrag", "endpoint", "member", "move-leader"],
     ),
     (
         "Utility commands",
@@ -102,6 +97,9 @@ pub(crate) enum Command {
     Lease(Lease),
     /// Membership related commands
     Member(Member),
+    /// Hands leadership to another member of the cluster
+    #[command(override_usage = "move-leader <transferee-member-id>")]
+    MoveLeader(Plain),
     /// Lists the flags that every command takes
     Options(Plain),
     /// Writes a key
@@ -304,8 +302,41 @@ pub(crate) struct Member {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum MemberCommand {
+    /// Adds a member to the cluster, before it is started
+    #[command(override_usage = "add <memberName> [options]")]
+    Add(MemberAdd),
     /// Lists all members of the cluster
     List(MemberList),
+    /// Gives a learner a vote
+    #[command(override_usage = "promote <memberID>")]
+    Promote(Plain),
+    /// Removes a member from the cluster
+    #[command(override_usage = "remove <memberID>")]
+    Remove(Plain),
+    /// Changes the peer URLs of a member
+    #[command(override_usage = "update <memberID> [options]")]
+    Update(MemberUpdate),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MemberAdd {
+    /// Peer URLs of the new member, separated by commas
+    #[arg(long, value_name = "string", default_value = "")]
+    pub(crate) peer_urls: String,
+    /// Add it without a vote
+    #[arg(long)]
+    pub(crate) learner: bool,
+    #[arg(hide = true)]
+    pub(crate) words: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MemberUpdate {
+    /// Peer URLs of the member from now on, separated by commas
+    #[arg(long, value_name = "string", default_value = "")]
+    pub(crate) peer_urls: String,
+    #[arg(hide = true)]
+    pub(crate) words: Vec<OsString>,
 }
 
 #[derive(Debug, Args)]
@@ -471,7 +502,6 @@ pub(crate) fn is_absent(program: &str, names: &[&str]) -> bool {
     match (program, names) {
         ("etcdutl", [first, ..]) => !["completion", "help", "version"].contains(first),
         (_, [first, ..]) if ABSENT.contains(first) => true,
-        (_, ["member", second]) => *second != "list",
         ("etcdctl", ["debug", ..]) => true,
         _ => false,
     }

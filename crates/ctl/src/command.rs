@@ -10,6 +10,7 @@ mod get;
 mod help;
 mod lease;
 mod member;
+mod move_leader;
 mod put;
 mod txn;
 mod version;
@@ -53,8 +54,13 @@ pub(crate) async fn run(command: Command, session: &mut Session<'_, '_>) -> Resu
             LeaseCommand::Timetolive(args) => lease::time_to_live(args, session).await,
         },
         Command::Member(member) => match member.command {
+            MemberCommand::Add(args) => member::add(args, session).await,
             MemberCommand::List(args) => member::list(args, session).await,
+            MemberCommand::Promote(args) => member::promote(args, session).await,
+            MemberCommand::Remove(args) => member::remove(args, session).await,
+            MemberCommand::Update(args) => member::update(args, session).await,
         },
+        Command::MoveLeader(args) => move_leader::run(args, session).await,
         Command::Options(_) => help::options(session),
         Command::Put(args) => put::run(args, session).await,
         Command::Txn(args) => txn::run(args, session).await,

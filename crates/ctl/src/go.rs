@@ -6,7 +6,7 @@ mod quote;
 mod size;
 
 pub(crate) use duration::{format_duration, parse_duration};
-pub(crate) use number::{Base, parse_bool, parse_int};
+pub(crate) use number::{Base, parse_bool, parse_int, parse_uint};
 pub(crate) use quote::{quote, quote_list, unquote};
 pub(crate) use size::format_size;
 

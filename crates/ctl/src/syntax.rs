@@ -8,6 +8,7 @@ mod command_line;
 mod compare;
 mod find;
 mod flags;
+pub(crate) mod peer_url;
 mod tokens;
 
 pub(crate) use command_line::CommandLine;

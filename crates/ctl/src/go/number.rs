@@ -21,6 +21,15 @@ pub(crate) fn parse_int(text: &str, base: Base) -> Result<i64, String> {
     i64::from_str_radix(&digits, radix).map_err(|e| cause("ParseInt", text, e.kind()))
 }
 
+/// `strconv.ParseUint(text, base, 64)`, which takes no sign.
+pub(crate) fn parse_uint(text: &str, base: Base) -> Result<u64, String> {
+    let (radix, digits) = radix_and_digits(text, base);
+    if digits.starts_with(['+', '-']) {
+        return Err(cause("ParseUint", text, &IntErrorKind::InvalidDigit));
+    }
+    u64::from_str_radix(&digits, radix).map_err(|e| cause("ParseUint", text, e.kind()))
+}
+
 /// `strconv.ParseBool(text)`.
 pub(crate) fn parse_bool(text: &str) -> Result<bool, String> {
     match text {
@@ -84,6 +93,23 @@ mod tests {
             r#"strconv.ParseInt: parsing "8000000000000000": value out of range"#
         );
         assert!(parse_int("", Base::Ten).is_err() && parse_int("0x-1", Base::Prefix).is_err());
+    }
+
+    #[test]
+    fn numbers_without_sign() {
+        assert_eq!(
+            parse_uint("8e9e05c52164694d", Base::Sixteen),
+            Ok(0x8e9e_05c5_2164_694d)
+        );
+        for text in ["-1", "+1", "x", ""] {
+            let error = parse_uint(text, Base::Sixteen).unwrap_err();
+            let wanted = format!("strconv.ParseUint: parsing {text:?}: invalid syntax");
+            assert_eq!(error, wanted);
+        }
+        assert_eq!(
+            parse_uint("10000000000000000", Base::Sixteen).unwrap_err(),
+            r#"strconv.ParseUint: parsing "10000000000000000": value out of range"#
+        );
     }
 
     #[test]

@@ -21,9 +21,10 @@ const COLUMNS: [&str; 6] = [
     "is learner",
 ];
 
+/// Header and members, as every command on members shows them in JSON.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum ListJson<'a> {
+pub(super) enum ListJson<'a> {
     Decimal {
         #[serde(skip_serializing_if = "Option::is_none")]
         header: Option<Header>,
@@ -38,7 +39,7 @@ enum ListJson<'a> {
 
 /// A header whose identifiers are texts, so that readers with doubles can take them.
 #[derive(Serialize)]
-struct HexHeader {
+pub(super) struct HexHeader {
     cluster_id: String,
     member_id: String,
     #[serde(skip_serializing_if = "is_default")]
@@ -48,7 +49,7 @@ struct HexHeader {
 }
 
 impl HexHeader {
-    fn of(header: Option<&ResponseHeader>) -> HexHeader {
+    pub(super) fn of(header: Option<&ResponseHeader>) -> HexHeader {
         let header = header.copied().unwrap_or_default();
         HexHeader {
             cluster_id: format!("{:x}", header.cluster_id),
@@ -60,7 +61,7 @@ impl HexHeader {
 }
 
 #[derive(Serialize)]
-struct MemberJson<'a, Id: Default + PartialEq> {
+pub(super) struct MemberJson<'a, Id: Default + PartialEq> {
     #[serde(rename = "ID", skip_serializing_if = "is_default")]
     id: Id,
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -73,13 +74,34 @@ struct MemberJson<'a, Id: Default + PartialEq> {
     is_learner: bool,
 }
 
-fn member_json<Id: Default + PartialEq>(member: &Member, id: Id) -> MemberJson<'_, Id> {
+pub(super) fn member_json<Id: Default + PartialEq>(member: &Member, id: Id) -> MemberJson<'_, Id> {
     MemberJson {
         id,
         name: &member.name,
         peer_urls: &member.peer_ur_ls,
         client_urls: &member.client_ur_ls,
         is_learner: member.is_learner,
+    }
+}
+
+/// Header and members in JSON.
+pub(super) fn list_json<'a>(
+    header: Option<&ResponseHeader>,
+    members: &'a [Member],
+    style: &Style,
+) -> ListJson<'a> {
+    if style.hex {
+        let hex = |member: &'a Member| member_json(member, format!("{:x}", member.id));
+        ListJson::Hex {
+            header: HexHeader::of(header),
+            members: members.iter().map(hex).collect(),
+        }
+    } else {
+        let decimal = |member: &'a Member| member_json(member, member.id);
+        ListJson::Decimal {
+            header: Header::of(header),
+            members: members.iter().map(decimal).collect(),
+        }
     }
 }
 
@@ -107,22 +129,7 @@ impl Printable for MemberListResponse {
     }
 
     fn json(&self, style: &Style) -> impl Serialize {
-        let members = self.members.iter();
-        if style.hex {
-            let members = members
-                .map(|m| member_json(m, format!("{:x}", m.id)))
-                .collect();
-            ListJson::Hex {
-                header: HexHeader::of(self.header.as_ref()),
-                members,
-            }
-        } else {
-            let members = members.map(|m| member_json(m, m.id)).collect();
-            ListJson::Decimal {
-                header: Header::of(self.header.as_ref()),
-                members,
-            }
-        }
+        list_json(self.header.as_ref(), &self.members, style)
     }
 
     fn fields(&self, style: &Style) -> Option<String> {

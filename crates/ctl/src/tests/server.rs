@@ -67,6 +67,24 @@ impl Server {
         std::mem::take(&mut self.requests.lock().unwrap())
     }
 
+    fn members(&self) -> Vec<Member> {
+        vec![
+            Member {
+                id: 10_276_657_743_932_975_437,
+                name: "default".into(),
+                peer_ur_ls: vec!["http://a:2380".into(), "http://b:2380".into()],
+                client_ur_ls: vec![format!("http://{}", self.endpoint)],
+                is_learner: false,
+            },
+            Member {
+                id: 0xab,
+                peer_ur_ls: vec!["http://c:2380".into()],
+                is_learner: true,
+                ..Default::default()
+            },
+        ]
+    }
+
     fn note<T: Debug>(&self, request: Request<T>) -> T {
         let message = request.into_inner();
         self.note_message(&message);
@@ -433,50 +451,64 @@ impl Cluster for Server {
         request: Request<MemberListRequest>,
     ) -> Answered<MemberListResponse> {
         self.note(request);
-        let members = vec![
-            Member {
-                id: 10_276_657_743_932_975_437,
-                name: "default".into(),
-                peer_ur_ls: vec!["http://a:2380".into(), "http://b:2380".into()],
-                client_ur_ls: vec![format!("http://{}", self.endpoint)],
-                is_learner: false,
-            },
-            Member {
-                id: 0xab,
-                peer_ur_ls: vec!["http://c:2380".into()],
-                is_learner: true,
-                ..Default::default()
-            },
-        ];
         answer(MemberListResponse {
             header: cluster_header(),
+            members: self.members(),
+        })
+    }
+
+    async fn member_add(&self, request: Request<MemberAddRequest>) -> Answered<MemberAddResponse> {
+        let request = self.note(request);
+        let member = Member {
+            id: 0xced0_00fd_a4d0_5edf,
+            peer_ur_ls: request.peer_ur_ls,
+            is_learner: request.is_learner,
+            ..Default::default()
+        };
+        let mut members = self.members();
+        members.push(member.clone());
+        answer(MemberAddResponse {
+            header: cluster_header(),
+            member: Some(member),
             members,
         })
     }
 
-    async fn member_add(&self, _: Request<MemberAddRequest>) -> Answered<MemberAddResponse> {
-        Err(Status::unimplemented(""))
-    }
-
     async fn member_remove(
         &self,
-        _: Request<MemberRemoveRequest>,
+        request: Request<MemberRemoveRequest>,
     ) -> Answered<MemberRemoveResponse> {
-        Err(Status::unimplemented(""))
+        if self.note(request).id == 1 {
+            return Err(refusal(ApiError::MemberNotFound));
+        }
+        answer(MemberRemoveResponse {
+            header: cluster_header(),
+            members: self.members(),
+        })
     }
 
     async fn member_update(
         &self,
-        _: Request<MemberUpdateRequest>,
+        request: Request<MemberUpdateRequest>,
     ) -> Answered<MemberUpdateResponse> {
-        Err(Status::unimplemented(""))
+        self.note(request);
+        answer(MemberUpdateResponse {
+            header: cluster_header(),
+            members: self.members(),
+        })
     }
 
     async fn member_promote(
         &self,
-        _: Request<MemberPromoteRequest>,
+        request: Request<MemberPromoteRequest>,
     ) -> Answered<MemberPromoteResponse> {
-        Err(Status::unimplemented(""))
+        if self.note(request).id == 1 {
+            return Err(refusal(ApiError::LearnerNotReady));
+        }
+        answer(MemberPromoteResponse {
+            header: cluster_header(),
+            members: self.members(),
+        })
     }
 }
 
@@ -559,8 +591,14 @@ impl Maintenance for Server {
         Err(Status::unimplemented(""))
     }
 
-    async fn move_leader(&self, _: Request<MoveLeaderRequest>) -> Answered<MoveLeaderResponse> {
-        Err(Status::unimplemented(""))
+    async fn move_leader(
+        &self,
+        request: Request<MoveLeaderRequest>,
+    ) -> Answered<MoveLeaderResponse> {
+        if self.note(request).target_id == 1 {
+            return Err(refusal(ApiError::BadLeaderTransferee));
+        }
+        answer(MoveLeaderResponse { header: None })
     }
 
     async fn downgrade(&self, _: Request<DowngradeRequest>) -> Answered<DowngradeResponse> {
