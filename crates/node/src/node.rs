@@ -197,6 +197,15 @@ impl NodeHandle {
         self.send(Event::Transfer(member));
     }
 
+    /// Asks how far each member is, which only a leader knows.
+    pub fn progress(&self, callback: ProgressCallback) {
+        if let Err(error) = self.events.send(Event::Progress(callback))
+            && let Event::Progress(callback) = error.0
+        {
+            callback(None);
+        }
+    }
+
     /// The copy that [`Transport::offer_state`] asked for can be sent, or why not.
     pub fn state_offered(&self, to: MemberId, offer: Result<StateMeta, BoxError>) {
         let offer = offer.map_err(|error| error.to_string());

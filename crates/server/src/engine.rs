@@ -1,15 +1,18 @@
 //! What all threads of a member share: the way into the log, and the state that came out of it.
 
+mod changes;
 mod flush;
 mod lessor;
 mod machine;
+mod membership;
 mod observer;
 mod quota;
+mod reconfiguration;
 mod waiters;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use ferrod_env::Clock;
@@ -25,15 +28,18 @@ use prost::Message;
 use tokio::sync::{Notify, oneshot};
 use tonic::Status;
 
+pub(crate) use changes::PendingChanges;
 pub(crate) use flush::FlushLoop;
 pub(crate) use lessor::{KeepAlive, Lessor};
 pub(crate) use machine::{Machine, Quota};
 pub(crate) use observer::NodeObserver;
+pub(crate) use reconfiguration::Reachable;
 pub(crate) use waiters::{Outcome, Waiters};
 
 use crate::grpc::status;
 use crate::ids::{ClusterId, RequestIds};
 use crate::mailbox::Mailbox;
+use crate::peer::Directory;
 
 /// Committed entries that may wait to be applied before proposals are refused.
 const BACKLOG_MAX: u64 = 5000;
@@ -53,6 +59,10 @@ pub(crate) struct Limits {
     pub(crate) request_timeout: Duration,
     /// Seconds that a lease lives at least.
     pub(crate) lease_ttl_min: i64,
+    /// Whether a change of membership must leave a quorum that can be reached.
+    pub(crate) strict_reconfig: bool,
+    /// Learners that a cluster may have.
+    pub(crate) learners_max: usize,
 }
 
 impl Limits {
@@ -71,6 +81,7 @@ pub(crate) struct Engine {
     pub(crate) member: MemberId,
     pub(crate) limits: Limits,
     pub(crate) election_timeout: Duration,
+    pub(crate) heartbeat_interval: Duration,
     /// A call that takes longer is worth a line in the log.
     pub(crate) slow_call: Duration,
     /// Period of signs of life on watch streams without events.
@@ -83,6 +94,10 @@ pub(crate) struct Engine {
     pub(crate) leases: SharedLeases,
     pub(crate) lessor: Arc<Lessor>,
     pub(crate) waiters: Arc<Waiters>,
+    pub(crate) changes: Arc<PendingChanges>,
+    pub(crate) peers: Arc<Directory>,
+    /// Whether this member is a learner.
+    pub(crate) learner: Arc<AtomicBool>,
     pub(crate) ids: Arc<RequestIds>,
     /// Something was stored beyond the quota, and the alarm for it is still to be raised.
     pub(crate) quota_exceeded: Arc<AtomicBool>,
@@ -92,6 +107,26 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
+    /// Whether this member only learns; false once it is no member any more.
+    pub(crate) fn is_learner(&self) -> bool {
+        self.learner.load(Ordering::Relaxed)
+    }
+
+    /// The time of day in seconds, for ids alone.
+    pub(crate) fn unix_seconds(&self) -> i64 {
+        let since = self.clock.wall().duration_since(UNIX_EPOCH);
+        since.map_or(0, |since| since.as_secs().cast_signed())
+    }
+
+    /// Counts a promotion that this member was asked for.
+    pub(crate) fn count_promotion(&self, outcome: &Result<(), Status>) {
+        match outcome {
+            Ok(()) => self.meters.server.learner_promote_successes.inc(),
+            Err(error) if error.message() == ApiError::NotLeader.text() => {}
+            Err(error) => self.meters.server.count_promote_failure(error.message()),
+        }
+    }
+
     /// A header that speaks for this member.
     pub(crate) fn header(&self, revision: i64) -> ResponseHeader {
         ResponseHeader {

@@ -26,11 +26,9 @@ const WITHOUT_EFFECT: &[&str] = &[
 const NOT_YET: &[&str] = &[
     "downgrade-check-time",
     "grpc-keepalive-min-time",
-    "max-learners",
     "raft-read-timeout",
     "raft-write-timeout",
     "snapshot-catchup-entries",
-    "strict-reconfig-check",
 ];
 /// Flags that etcd warns of.
 const DEPRECATED: &[&str] = &["max-snapshots", "v2-deprecation"];

@@ -11,16 +11,18 @@ use ferrod_env::Clock;
 use ferrod_mvcc::Changes;
 use ferrod_mvcc::backend::Backend;
 use ferrod_node::{
-    AppliedChange, BoxError, CommittedChange, ConfChange, ConfChangeKind, Entry, Role, SoftState,
-    StateMachine, StateMeta,
+    AppliedChange, BoxError, CommittedChange, Entry, MemberId, Role, SoftState, StateMachine,
+    StateMeta,
 };
 use ferrod_proto::ApiError;
-use ferrod_store::{Answer, Applied, ConfState, Effect, Member, MemberChange, Store};
+use ferrod_store::{Answer, Applied, ConfState, Effect, MemberChange, Store};
 use ferrod_watch::EventBatch;
 
+use super::changes::{self, Ending, PendingChanges, notes};
 use super::{Lessor, Waiters};
 use crate::config::GoDuration;
 use crate::grpc::status;
+use crate::ids::ClusterId;
 use crate::mailbox::{Delivery, Mailbox};
 use crate::watch_events;
 
@@ -29,7 +31,12 @@ pub(crate) struct Machine {
     pub(crate) store: Store,
     /// Rings when the members of the cluster have changed.
     pub(crate) members_changed: Arc<tokio::sync::Notify>,
+    pub(crate) cluster_id: ClusterId,
+    pub(crate) member: MemberId,
     pub(crate) waiters: Arc<Waiters>,
+    pub(crate) changes: Arc<PendingChanges>,
+    /// Whether this member is a learner.
+    pub(crate) learner: Arc<AtomicBool>,
     pub(crate) lessor: Arc<Lessor>,
     /// One for each runtime.
     pub(crate) mailboxes: Vec<Arc<Mailbox>>,
@@ -57,6 +64,7 @@ impl StateMachine for Machine {
         for entry in entries {
             if entry.payload.is_empty() {
                 self.lessor.term_began(entry.term, self.clock.now());
+                self.changes.term_began(entry.term);
                 continue;
             }
             self.apply_entry(entry, &mut batch)?;
@@ -67,10 +75,7 @@ impl StateMachine for Machine {
     }
 
     fn judge_change(&mut self, change: &CommittedChange) -> bool {
-        let Some(wanted) = member_change(&change.change) else {
-            return false;
-        };
-        self.store.judge_member_change(&wanted).is_ok()
+        self.judge(change).is_ok()
     }
 
     fn apply_change(&mut self, change: AppliedChange) -> Result<(), BoxError> {
@@ -78,13 +83,23 @@ impl StateMachine for Machine {
             committed,
             conf_state,
         } = change;
-        if let (Some(conf_state), Some(wanted)) = (conf_state, member_change(&committed.change)) {
-            let ids = |members: &[ferrod_node::MemberId]| members.iter().map(|m| m.0).collect();
-            let conf_state = ConfState::new(ids(&conf_state.voters), ids(&conf_state.learners));
-            self.store.apply_member_change(wanted, &conf_state)?;
-        }
+        let verdict = match (self.judge(&committed), conf_state) {
+            (Ok(wanted), Some(conf_state)) => {
+                let ids = |members: &[MemberId]| members.iter().map(|m| m.0).collect();
+                let conf_state = ConfState::new(ids(&conf_state.voters), ids(&conf_state.learners));
+                self.store.apply_member_change(wanted, &conf_state)?;
+                Ok(())
+            }
+            // Raft finds it impossible: the last voter would go.
+            (Ok(_), None) => Err(ApiError::NotEnoughStarted),
+            (Err(refusal), _) => Err(refusal),
+        };
         self.publish((committed.index.0, committed.term.0), Done::default());
         self.members_changed.notify_one();
+        self.note_change(&committed, verdict);
+        // Last: whoever has this answer in hand finds everything else in place.
+        self.changes
+            .end(committed.change.id, Ending::Applied(verdict));
         Ok(())
     }
 
@@ -151,6 +166,32 @@ impl Quota {
 }
 
 impl Machine {
+    /// What a change of membership means, if it may take effect. An entry that cannot be read means nothing on any
+    /// member.
+    fn judge(&self, change: &CommittedChange) -> Result<MemberChange, ApiError> {
+        let wanted = changes::of_entry(&change.change).ok_or(ApiError::MemberNotFound)?;
+        self.store.judge_member_change(&wanted)?;
+        Ok(wanted)
+    }
+
+    /// Says what became of a change, and learns what this member is now.
+    fn note_change(&self, committed: &CommittedChange, verdict: Result<(), ApiError>) {
+        let cluster = self.store.cluster().load();
+        let change = &committed.change;
+        notes::applied(
+            self.cluster_id,
+            self.member,
+            change,
+            &cluster.members,
+            verdict,
+        );
+        if verdict.is_ok() && change.member == self.member {
+            let local = cluster.members.present.get(&self.member.0);
+            let learner = local.is_some_and(|member| member.is_learner);
+            self.learner.store(learner, Ordering::Relaxed);
+        }
+    }
+
     fn apply_entry(&mut self, entry: Entry, batch: &mut Done) -> Result<(), BoxError> {
         fail::fail_point!("beforeApplyOneEntryNormal");
         let index = entry.index;
@@ -268,41 +309,4 @@ impl Machine {
         }
         sorted
     }
-}
-
-/// What a change of raft's configuration means for the members; `None` if its context cannot be read.
-fn member_change(change: &ConfChange) -> Option<MemberChange> {
-    let member = || serde_json::from_slice::<Member>(&change.context).ok();
-    let id = change.member.0;
-    Some(match change.kind {
-        ConfChangeKind::Remove => MemberChange::Remove(id),
-        ConfChangeKind::Update => MemberChange::Update(Member { id, ..member()? }),
-        ConfChangeKind::AddLearner => MemberChange::Add(Member {
-            id,
-            is_learner: true,
-            ..member()?
-        }),
-        ConfChangeKind::AddVoter => {
-            // etcd promotes a learner by adding it as a voter, with a flag beside the member.
-            if is_promotion(&change.context) {
-                MemberChange::Promote(id)
-            } else {
-                MemberChange::Add(Member {
-                    id,
-                    is_learner: false,
-                    ..member()?
-                })
-            }
-        }
-    })
-}
-
-#[derive(serde::Deserialize)]
-struct ChangeContext {
-    #[serde(rename = "isPromote", default)]
-    is_promote: bool,
-}
-
-fn is_promotion(context: &[u8]) -> bool {
-    serde_json::from_slice::<ChangeContext>(context).is_ok_and(|context| context.is_promote)
 }

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tonic::Status;
 
 use super::Waiters;
+use super::changes::{Ending, PendingChanges};
 use crate::config::GoDuration;
 use crate::grpc::status;
 
@@ -18,6 +19,7 @@ const SLOW_SYNC: Duration = Duration::from_secs(1);
 /// Hears what the node has to tell.
 pub(crate) struct NodeObserver {
     pub(crate) waiters: Arc<Waiters>,
+    pub(crate) changes: Arc<PendingChanges>,
     pub(crate) meters: Arc<ferrod_metrics::Metrics>,
     /// Why the member must stop, once it must.
     pub(crate) fatal: watch::Sender<Option<String>>,
@@ -26,6 +28,10 @@ pub(crate) struct NodeObserver {
 impl Observer for NodeObserver {
     fn dropped(&self, ids: Vec<ProposalId>, reason: DropReason) {
         for ProposalId(id) in ids {
+            // PendingChanges of membership are not counted among proposals.
+            if self.changes.end(id, Ending::Dropped(reason)) {
+                continue;
+            }
             self.meters.server.proposals_failed_total.inc();
             if let Some(waiter) = self.waiters.remove(id) {
                 self.meters.server.proposals_pending.dec();
@@ -63,7 +69,7 @@ impl Observer for NodeObserver {
 }
 
 /// The proposal is not in the log and will never be, so every one of these is a definite no.
-fn refusal(reason: DropReason) -> Status {
+pub(super) fn refusal(reason: DropReason) -> Status {
     match reason {
         DropReason::NoLeader => status::of(ApiError::NoLeader),
         DropReason::Overloaded => status::of(ApiError::TooManyRequests),

@@ -26,7 +26,7 @@ pub(crate) async fn answer(worker: Arc<Worker>, request: Request<Incoming>) -> R
     let counted = worker.engine.meters.grpc.method(rpc).begin();
     let engine = worker.engine.clone();
     let began = engine.clock.now();
-    let answered = match Caller::admit(worker, &parts.headers) {
+    let answered = match Caller::admit(worker, rpc, &parts.headers) {
         Ok(caller) => route(caller, rpc, body).await,
         Err(refused) => Err(refused),
     };
@@ -78,7 +78,10 @@ type Answered = Result<Response<ReplyBody>, Status>;
 
 impl Caller {
     /// Checks what comes before the message is looked at.
-    fn admit(worker: Arc<Worker>, headers: &http::HeaderMap) -> Result<Caller, Status> {
+    fn admit(worker: Arc<Worker>, rpc: Rpc, headers: &http::HeaderMap) -> Result<Caller, Status> {
+        if worker.engine.is_learner() && !is_for_learners(rpc) {
+            return Err(status::of(ApiError::NotSupportedForLearner));
+        }
         let call = Call::from_headers(headers)?;
         if call.has_leader && worker.engine.node.status().soft.leader.known().is_none() {
             return Err(status::of(ApiError::NoLeader));
@@ -104,6 +107,11 @@ impl Caller {
     }
 }
 
+/// What a learner answers, as far as the method tells: of reads only those that need no leader, see [`kv::range`].
+fn is_for_learners(rpc: Rpc) -> bool {
+    matches!(rpc, Rpc::Range | Rpc::Status | Rpc::Snapshot)
+}
+
 /// No `_` arm: a method that comes into the table must be thought of here.
 async fn route(caller: Caller, rpc: Rpc, body: Incoming) -> Answered {
     match rpc {
@@ -125,23 +133,24 @@ async fn route(caller: Caller, rpc: Rpc, body: Incoming) -> Answered {
         Rpc::LeaseKeepAlive => lease::keep_alive(caller, body).await,
         Rpc::LeaseTimeToLive => caller.unary(body, lease::time_to_live).await,
         Rpc::LeaseLeases => caller.unary(body, lease::leases).await,
+        Rpc::MemberAdd => caller.unary(body, cluster::member_add).await,
+        Rpc::MemberRemove => caller.unary(body, cluster::member_remove).await,
+        Rpc::MemberUpdate => caller.unary(body, cluster::member_update).await,
         Rpc::MemberList => caller.unary(body, cluster::member_list).await,
+        Rpc::MemberPromote => caller.unary(body, cluster::member_promote).await,
         Rpc::Alarm => caller.unary(body, maintenance::alarm).await,
         Rpc::Status => caller.unary(body, maintenance::status).await,
         Rpc::Defragment => caller.unary(body, maintenance::defragment).await,
         Rpc::Hash => caller.unary(body, maintenance::hash).await,
         Rpc::HashKv => caller.unary(body, maintenance::hash_kv).await,
+        Rpc::MoveLeader => caller.unary(body, maintenance::move_leader).await,
         Rpc::HealthCheck => caller.unary(body, health::check).await,
         Rpc::HealthList => caller.unary(body, health::list).await,
         Rpc::HealthWatch => {
             let request = caller.read(body).await?;
             health::watch(request)
         }
-        Rpc::MemberAdd
-        | Rpc::MemberRemove
-        | Rpc::MemberUpdate
-        | Rpc::MemberPromote
-        | Rpc::AuthEnable
+        Rpc::AuthEnable
         | Rpc::AuthDisable
         | Rpc::AuthStatus
         | Rpc::Authenticate
@@ -158,7 +167,6 @@ async fn route(caller: Caller, rpc: Rpc, body: Incoming) -> Answered {
         | Rpc::RoleDelete
         | Rpc::RoleGrantPermission
         | Rpc::RoleRevokePermission
-        | Rpc::MoveLeader
         | Rpc::Downgrade
         | Rpc::Snapshot
         | Rpc::Lock

@@ -27,8 +27,11 @@ pub(super) async fn range(
     caller: Caller,
     request: RangeRequest,
 ) -> Result<Response<ReplyBody>, Status> {
-    validate::range(&request).map_err(status::of)?;
     let engine = &caller.worker.engine;
+    if engine.is_learner() && !request.serializable {
+        return Err(status::of(ApiError::NotSupportedForLearner));
+    }
+    validate::range(&request).map_err(status::of)?;
     if !request.serializable {
         engine.barrier(caller.call.timeout).await?;
     }

@@ -1,11 +1,12 @@
 //! State of this member, alarms, digests, defragmentation.
 
+use ferrod_node::MemberId;
 use ferrod_proto::ApiError;
 use ferrod_proto::etcdserverpb::internal_raft_request::Request;
 use ferrod_proto::etcdserverpb::{
     AlarmMember, AlarmRequest, AlarmResponse, AlarmType, DefragmentRequest, DefragmentResponse,
-    DowngradeInfo, HashKvRequest, HashKvResponse, HashRequest, HashResponse, StatusRequest,
-    StatusResponse,
+    DowngradeInfo, HashKvRequest, HashKvResponse, HashRequest, HashResponse, MoveLeaderRequest,
+    MoveLeaderResponse, StatusRequest, StatusResponse,
 };
 use ferrod_store::Answer;
 use tonic::Status;
@@ -58,7 +59,7 @@ pub(super) async fn status(
         raft_applied_index: state.applied.0,
         errors,
         db_size_in_use: signed(sizes.used_bytes + engine.views.unflushed_bytes() as u64),
-        is_learner: false,
+        is_learner: engine.is_learner(),
         storage_version: cluster.version.clone().unwrap_or_default(),
         db_size_quota: engine.limits.quota_shown,
         downgrade_info: Some(DowngradeInfo::default()),
@@ -73,6 +74,17 @@ fn signed(bytes: u64) -> i64 {
 fn alarm_text(alarm: &AlarmMember) -> String {
     let name = AlarmType::try_from(alarm.alarm).map_or("UNKNOWN", |alarm| alarm.as_str_name());
     format!("memberID:{} alarm:{name}", alarm.member_id)
+}
+
+pub(super) async fn move_leader(
+    caller: Caller,
+    request: MoveLeaderRequest,
+) -> Result<MoveLeaderResponse, Status> {
+    let engine = &caller.worker.engine;
+    let target = MemberId(request.target_id);
+    engine.move_leader(target, caller.call.timeout).await?;
+    // Clients know this answer without a header.
+    Ok(MoveLeaderResponse { header: None })
 }
 
 pub(super) async fn defragment(

@@ -21,7 +21,9 @@ use tokio::sync::{Notify, watch};
 use super::Error;
 use super::data_dir::DataDir;
 use crate::config::{Config, MemberUrl};
-use crate::engine::{Engine, FlushLoop, Lessor, Limits, Machine, NodeObserver, Quota, Waiters};
+use crate::engine::{
+    Engine, FlushLoop, Lessor, Limits, Machine, NodeObserver, PendingChanges, Quota, Waiters,
+};
 use crate::ids::{ClusterId, RequestIds};
 use crate::mailbox::Mailbox;
 use crate::peer::{Context, Directory, PARCEL_BYTES, PeerThread, PeerTransport};
@@ -61,6 +63,8 @@ pub(super) fn open(config: &Config, runtimes: usize) -> Result<Opened, Error> {
 
     fail::fail_point!("openAfterBackend");
     let waiters = Arc::new(Waiters::new());
+    let changes = Arc::new(PendingChanges::default());
+    let learner = is_learner(&store, MemberId(member));
     let lessor = Arc::new(Lessor::new(store.leases(), config.raft.election_timeout));
     let mailboxes: Vec<Arc<Mailbox>> = (0..runtimes).map(|_| Arc::default()).collect();
     let (views, cluster_view, leases) = (store.keyspace().views(), store.cluster(), store.leases());
@@ -70,7 +74,11 @@ pub(super) fn open(config: &Config, runtimes: usize) -> Result<Opened, Error> {
     let machine = Machine {
         store,
         members_changed: members_changed.clone(),
+        cluster_id: ClusterId(cluster),
+        member: MemberId(member),
         waiters: waiters.clone(),
+        changes: changes.clone(),
+        learner: learner.clone(),
         lessor: lessor.clone(),
         mailboxes: mailboxes.clone(),
         clock: clock.clone(),
@@ -85,6 +93,7 @@ pub(super) fn open(config: &Config, runtimes: usize) -> Result<Opened, Error> {
     let (fatal, fatal_seen) = watch::channel(None);
     let observer = Arc::new(NodeObserver {
         waiters: waiters.clone(),
+        changes: changes.clone(),
         meters: meters.clone(),
         fatal: fatal.clone(),
     });
@@ -125,7 +134,7 @@ pub(super) fn open(config: &Config, runtimes: usize) -> Result<Opened, Error> {
         cluster_id: ClusterId(cluster),
         local: MemberId(member),
         urls: texts(&config.advertise_peer_urls),
-        directory,
+        directory: directory.clone(),
         node: node.handle().clone(),
         cluster: cluster_view.clone(),
         members_changed,
@@ -140,6 +149,7 @@ pub(super) fn open(config: &Config, runtimes: usize) -> Result<Opened, Error> {
         member: MemberId(member),
         limits: limits(config),
         election_timeout: config.raft.election_timeout,
+        heartbeat_interval: config.raft.heartbeat_interval,
         slow_call: config.warning_unary_request_duration,
         watch_progress: config.watch_progress_notify_interval,
         clock,
@@ -150,6 +160,9 @@ pub(super) fn open(config: &Config, runtimes: usize) -> Result<Opened, Error> {
         leases,
         lessor,
         waiters,
+        changes,
+        peers: directory,
+        learner,
         ids: Arc::new(RequestIds::new(MemberId(member), millis)),
         quota_exceeded,
         compacted,
@@ -312,6 +325,14 @@ fn defragment_if_worth_it(lmdb: &Lmdb, threshold: u64) -> Result<(), ferrod_mvcc
     lmdb.defragment()
 }
 
+/// Whether this member is a learner, as of what is applied so far.
+fn is_learner(store: &Store, member: MemberId) -> Arc<AtomicBool> {
+    let cluster = store.cluster().load();
+    let local = cluster.members.present.get(&member.0);
+    let learner = local.is_some_and(|member| member.is_learner);
+    Arc::new(AtomicBool::new(learner))
+}
+
 fn starting_point(store: &mut Store) -> Result<StartingPoint, Error> {
     let (applied, applied_term) = store.applied();
     let conf = store
@@ -366,6 +387,8 @@ fn limits(config: &Config) -> Limits {
         quota_shown: config.storage.quota.reported(),
         request_timeout: config.request_timeout(),
         lease_ttl_min: config.lease_ttl_min().as_secs() as i64,
+        strict_reconfig: config.cluster.strict_reconfig_check,
+        learners_max: config.cluster.learners_max,
     }
 }
 
