@@ -9,7 +9,7 @@ use ferrod_mvcc::{Change, ChangeKind, ChangeRef, Changes, KeyValue, Reader};
 use ferrod_proto::etcdserverpb::WatchResponse;
 use ferrod_proto::mvccpb::Event;
 use ferrod_watch::{
-    Body, Create, EventBatch, History, HistoryRead, Hub, Kind, Limits, Response, Revision,
+    Body, Create, EventBatch, Events, History, HistoryRead, Hub, Kind, Limits, Response, Revision,
     StreamId, Window,
 };
 use prost::Message;
@@ -107,12 +107,8 @@ fn translate(response: Response, start: i64) -> Heard {
 }
 
 /// Events come as fields of a response.
-fn decode(events: &[Bytes]) -> Vec<Event> {
-    let mut wire = BytesMut::new();
-    events
-        .iter()
-        .for_each(|event| wire.extend_from_slice(event));
-    let response = WatchResponse::decode(wire.freeze());
+fn decode(events: &Events) -> Vec<Event> {
+    let response = WatchResponse::decode(events.bytes().clone());
     response.expect("events are fields of a response").events
 }
 
