@@ -29,10 +29,21 @@ pub(crate) struct Mailbox {
 pub(crate) struct Letters {
     /// Answers, in the order of the log.
     pub(crate) deliveries: Vec<Delivery>,
+    /// The store was replaced by a later state of itself; the events are those after it.
+    pub(crate) installed: Option<Installed>,
     /// Events, in revision order.
     pub(crate) events: Vec<Arc<EventBatch>>,
     /// History below this revision is gone.
     pub(crate) compacted: Option<i64>,
+}
+
+/// A state that has taken the place of an earlier one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Installed {
+    /// Its current revision.
+    pub(crate) revision: i64,
+    /// History below this revision is gone.
+    pub(crate) compacted: i64,
 }
 
 impl Mailbox {
@@ -64,6 +75,18 @@ impl Mailbox {
 }
 
 impl Letters {
+    /// Whoever watches has to read history now, so what would have been news before is none.
+    pub(crate) fn install(&mut self, installed: Installed) {
+        self.events.clear();
+        self.compacted = None;
+        self.installed = Some(installed);
+    }
+
+    /// Whether there is something for those who watch.
+    pub(crate) fn are_news(&self) -> bool {
+        !self.events.is_empty() || self.compacted.is_some() || self.installed.is_some()
+    }
+
     /// Hands the answers to their calls.
     pub(crate) fn deliver(self) {
         for (sender, outcome) in self.deliveries {

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use ferrod_mvcc::Views;
-use ferrod_watch::{Create, EventBatch, Hub, Limits, Response, Revision, StreamId, WatchId};
+use ferrod_watch::{Create, Hub, Limits, Response, Revision, StreamId, WatchId};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::mailbox::Mailbox;
+use crate::mailbox::{Letters, Mailbox};
 use history::StoreHistory;
 
 /// The watch streams of one runtime.
@@ -74,7 +74,7 @@ impl Watching {
     }
 
     /// Takes in what was published.
-    pub(crate) fn heard(&self, events: &[Arc<EventBatch>], compacted: Option<i64>) {
+    pub(crate) fn heard(&self, news: &Letters) {
         let mut state = self.state.lock();
         let State {
             hub: Some(hub),
@@ -84,10 +84,19 @@ impl Watching {
         else {
             return;
         };
+        if let Some(installed) = &news.installed {
+            // Not for a hub that began when it was in place already.
+            if installed.revision >= hub.revision().0 {
+                let compacted = Revision(installed.compacted.max(0));
+                hub.on_install(Revision(installed.revision), compacted);
+            }
+        }
         // What was published while the hub began may come once more.
-        let known = events.partition_point(|batch| batch.revision() <= hub.revision());
-        hub.on_batches(&events[known..], history);
-        if let Some(compacted) = compacted.filter(|compacted| *compacted > 0) {
+        let known = news
+            .events
+            .partition_point(|batch| batch.revision() <= hub.revision());
+        hub.on_batches(&news.events[known..], history);
+        if let Some(compacted) = news.compacted.filter(|compacted| *compacted > 0) {
             hub.on_compaction(Revision(compacted));
         }
         self.wake(&mut state);

@@ -74,8 +74,8 @@ impl Worker {
 
     fn hand_out(&self, letters: Letters) {
         // Events first: who gets an answer and then asks to watch from now on must not hear of its own write.
-        if !letters.events.is_empty() || letters.compacted.is_some() {
-            self.watching.heard(&letters.events, letters.compacted);
+        if letters.are_news() {
+            self.watching.heard(&letters);
         }
         letters.deliver();
     }

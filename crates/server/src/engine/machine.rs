@@ -2,6 +2,8 @@
 //!
 //! All of a batch becomes visible at once, before anyone hears of it: whoever has an answer in hand finds its effect.
 
+mod install;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -104,7 +106,7 @@ impl StateMachine for Machine {
     }
 
     fn install(&mut self, state: &StateMeta) -> Result<(), BoxError> {
-        Err(format!("no copy of the state at index {} was received", state.index).into())
+        self.install_state(state)
     }
 
     fn idle(&mut self) -> bool {
