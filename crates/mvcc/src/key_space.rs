@@ -83,7 +83,7 @@ pub struct KeySpace {
 struct Link {
     shared: Arc<Shared>,
     to_flusher: Sender<ToFlusher>,
-    ring: Sender<Ring>,
+    ring: Arc<Sender<Ring>>,
     from_flusher: Receiver<Flushed>,
     /// A flush was asked for and has not been reported yet.
     flush_asked: bool,
@@ -129,6 +129,10 @@ impl KeySpace {
             compacted,
             flushed: revision,
         };
+        let (to_flusher, inbox) = channel();
+        let (ring, rings) = channel();
+        let ring = Arc::new(ring);
+        let (outbox, from_flusher) = channel();
         let shared = Arc::new(Shared {
             backend,
             current: ArcSwap::from_pointee(view),
@@ -141,10 +145,8 @@ impl KeySpace {
             deletes_pending: AtomicUsize::new(0),
             gate: Mutex::default(),
             pauses: Pauses::default(),
+            ring: Arc::downgrade(&ring),
         });
-        let (to_flusher, inbox) = channel();
-        let (ring, rings) = channel();
-        let (outbox, from_flusher) = channel();
         let flusher = Flusher::new(shared.clone(), inbox, rings, outbox, revision, options);
         let key_space = Self {
             index,
@@ -169,6 +171,15 @@ impl KeySpace {
             options,
         };
         Ok((key_space, flusher))
+    }
+
+    /// Index and term of the last entry whose effect the backend holds; zeros in an empty one.
+    ///
+    /// # Errors
+    /// Errors of the backend.
+    pub fn stored_applied(backend: &dyn Backend) -> Result<(u64, u64), Error> {
+        let marks = Marks::read(&*backend.snapshot()?)?;
+        Ok((marks.applied_index, marks.applied_term))
     }
 
     /// The current main revision; 1 in an empty store.

@@ -1,14 +1,16 @@
 //! The published state: one immutable value that any thread may read for as long as it likes.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 use crate::backend::Backend;
 use crate::index::Index;
+use crate::link::Ring;
 use crate::overlay::Overlay;
 use crate::pause::Pauses;
 use crate::{Error, KeyRange, Reader};
@@ -132,6 +134,14 @@ impl Views {
         self.shared.flushed_index.load(Ordering::Acquire)
     }
 
+    /// Asks for a flush of what is published now. It is there when [`Views::flushed_index`] says so.
+    pub fn request_flush(&self) {
+        if let Some(ring) = self.shared.ring.upgrade() {
+            // Without a flusher nothing becomes durable any more, and the member stops.
+            let _flusher_gone = ring.send(Ring::FlushWanted);
+        }
+    }
+
     /// Bytes of rows that wait in memory to be written to the backend, as of the last publication or flush.
     pub fn unflushed_bytes(&self) -> usize {
         self.shared.unflushed_bytes.load(Ordering::Relaxed)
@@ -155,6 +165,8 @@ pub(crate) struct Shared {
     /// Held from before a flush looks at the newest view until it is reported, and while a state is being installed.
     pub(crate) gate: Mutex<()>,
     pub(crate) pauses: Pauses,
+    /// Wakes the flusher, which ends with the key space and not with those who only read.
+    pub(crate) ring: Weak<Sender<Ring>>,
 }
 
 impl Shared {

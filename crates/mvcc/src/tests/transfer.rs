@@ -1,6 +1,7 @@
 //! A state on its way from one replica to another: exported in steps, imported, installed.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use rand::rngs::SmallRng;
@@ -8,7 +9,7 @@ use rand::{Rng, SeedableRng};
 
 use crate::backend::{Backend, Memory};
 use crate::{
-    Bucket, Error, Export, Flusher, Import, KeyRange, KeySpace, Options, RangeQuery, Views,
+    Bucket, Error, Export, Flusher, Import, KeyRange, KeySpace, Options, RangeQuery, Views, Wake,
 };
 
 const OPTIONS: Options = Options {
@@ -306,9 +307,13 @@ fn an_export_needs_something_durable() {
     let mut source = Replica::open(Arc::new(Memory::new()));
     source.apply_to(10);
     assert!(source.space.views().export(10).is_err());
+    assert_eq!(source.flusher.wait(Duration::ZERO), Wake::Timeout);
+    source.space.views().request_flush();
+    assert_eq!(source.flusher.wait(Duration::ZERO), Wake::FlushDue);
     source.flusher.flush().unwrap();
     let export = source.space.views().export(10).unwrap();
     assert_eq!(export.head().applied_index, 10);
+    assert_eq!(KeySpace::stored_applied(&*source.backend).unwrap(), (10, 1));
     assert_eq!(export.head().revision, source.space.revision());
 }
 
