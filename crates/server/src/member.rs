@@ -82,7 +82,7 @@ async fn live(config: &Config) -> Result<Ended, Error> {
     announce::listeners(config);
     let mut listeners = Listeners::bind(config)?;
     announce::start(config, runtimes_count, data_dir::is_initialized(config)?);
-    let opened = open::open(config, runtimes_count)?;
+    let mut opened = open::open(config, runtimes_count)?;
     let (stop, stopping) = watch::channel(false);
     let runtimes = start_runtimes(&opened, &stopping)?;
     let fatal = opened.fatal();
@@ -126,8 +126,7 @@ async fn live(config: &Config) -> Result<Ended, Error> {
     version.abort();
     drop(upkeep);
     stop_runtimes(runtimes).await;
-    opened.close()?;
-    peers.stop();
+    opened.close(peers)?;
     tracing::info!(name = config.name, "data-dir" = %config.data_dir.display(), "closed etcd server");
     Ok(ended)
 }

@@ -19,9 +19,11 @@ mod lane;
 mod link;
 mod outbox;
 mod pages;
+mod state;
 mod thread;
 mod wire;
 
 pub(crate) use context::{Context, PARCEL_BYTES, Pace};
 pub(crate) use directory::{Directory, PeerTransport};
+pub(crate) use state::{StateOrder, States};
 pub(crate) use thread::PeerThread;

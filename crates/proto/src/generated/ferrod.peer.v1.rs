@@ -279,7 +279,7 @@ pub struct Forward {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StateChunk {
-    #[prost(oneof = "state_chunk::Content", tags = "1, 2, 3")]
+    #[prost(oneof = "state_chunk::Content", tags = "1, 2")]
     pub content: ::core::option::Option<state_chunk::Content>,
 }
 /// Nested message and enum types in `StateChunk`.
@@ -288,12 +288,9 @@ pub mod state_chunk {
     pub enum Content {
         #[prost(message, tag = "1")]
         Header(super::StateHeader),
-        /// Part of the rows, in the form of the crate that writes and reads them.
+        /// Part of a state stream, in the form of the crate that writes and reads it. It tells its own end.
         #[prost(bytes, tag = "2")]
         Data(::prost::bytes::Bytes),
-        /// The end; a stream without it is incomplete.
-        #[prost(message, tag = "3")]
-        End(super::StateEnd),
     }
 }
 /// Whose state, and as of when.
@@ -318,13 +315,26 @@ pub struct StateHeader {
     #[prost(fixed64, repeated, tag = "8")]
     pub learners: ::prost::alloc::vec::Vec<u64>,
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct StateEnd {
-    /// Of all `data`.
-    #[prost(uint64, tag = "1")]
-    pub bytes: u64,
-    #[prost(fixed32, tag = "2")]
-    pub crc32c: u32,
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StateReply {
+    #[prost(oneof = "state_reply::Content", tags = "1, 2")]
+    pub content: ::core::option::Option<state_reply::Content>,
+}
+/// Nested message and enum types in `StateReply`.
+pub mod state_reply {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Content {
+        #[prost(message, tag = "1")]
+        Go(super::StateGo),
+        #[prost(message, tag = "2")]
+        Receipt(super::StateReceipt),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StateGo {
+    /// In the form of the crate that reads the stream; empty for the beginning.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub position: ::prost::bytes::Bytes,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StateReceipt {
@@ -493,12 +503,15 @@ pub mod peer_client {
             req.extensions_mut().insert(GrpcMethod::new("ferrod.peer.v1.Peer", "Talk"));
             self.inner.streaming(req, path, codec).await
         }
-        /// Carries a copy of the caller's state. The first chunk is a header, answered by nothing; the receipt comes when the
-        /// copy is complete and durable.
+        /// Carries a copy of the caller's state. The first chunk is a header; the answer says from where the data are wanted, for
+        /// the copy may have come in part before. A second answer, the receipt, comes when the copy is complete and durable.
         pub async fn stream_state(
             &mut self,
             request: impl tonic::IntoStreamingRequest<Message = super::StateChunk>,
-        ) -> std::result::Result<tonic::Response<super::StateReceipt>, tonic::Status> {
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::StateReply>>,
+            tonic::Status,
+        > {
             self.inner
                 .ready()
                 .await
@@ -514,7 +527,7 @@ pub mod peer_client {
             let mut req = request.into_streaming_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("ferrod.peer.v1.Peer", "StreamState"));
-            self.inner.client_streaming(req, path, codec).await
+            self.inner.streaming(req, path, codec).await
         }
     }
 }
@@ -543,12 +556,21 @@ pub mod peer_server {
             &self,
             request: tonic::Request<tonic::Streaming<super::Parcel>>,
         ) -> std::result::Result<tonic::Response<Self::TalkStream>, tonic::Status>;
-        /// Carries a copy of the caller's state. The first chunk is a header, answered by nothing; the receipt comes when the
-        /// copy is complete and durable.
+        /// Server streaming response type for the StreamState method.
+        type StreamStateStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::StateReply, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Carries a copy of the caller's state. The first chunk is a header; the answer says from where the data are wanted, for
+        /// the copy may have come in part before. A second answer, the receipt, comes when the copy is complete and durable.
         async fn stream_state(
             &self,
             request: tonic::Request<tonic::Streaming<super::StateChunk>>,
-        ) -> std::result::Result<tonic::Response<super::StateReceipt>, tonic::Status>;
+        ) -> std::result::Result<
+            tonic::Response<Self::StreamStateStream>,
+            tonic::Status,
+        >;
     }
     /// What members of one cluster say to each other. Private to ferrod: no client calls it.
     #[derive(Debug)]
@@ -674,13 +696,12 @@ pub mod peer_server {
                 "/ferrod.peer.v1.Peer/StreamState" => {
                     #[allow(non_camel_case_types)]
                     struct StreamStateSvc<T: Peer>(pub Arc<T>);
-                    impl<
-                        T: Peer,
-                    > tonic::server::ClientStreamingService<super::StateChunk>
+                    impl<T: Peer> tonic::server::StreamingService<super::StateChunk>
                     for StreamStateSvc<T> {
-                        type Response = super::StateReceipt;
+                        type Response = super::StateReply;
+                        type ResponseStream = T::StreamStateStream;
                         type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
+                            tonic::Response<Self::ResponseStream>,
                             tonic::Status,
                         >;
                         fn call(
@@ -711,7 +732,7 @@ pub mod peer_server {
                                 max_decoding_message_size,
                                 max_encoding_message_size,
                             );
-                        let res = grpc.client_streaming(method, req).await;
+                        let res = grpc.streaming(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

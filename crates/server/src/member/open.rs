@@ -8,15 +8,15 @@ use std::time::UNIX_EPOCH;
 
 use ferrod_env::{Clock, Disk, RealClock, RealDisk};
 use ferrod_metrics::Metrics;
-use ferrod_mvcc::Options;
 use ferrod_mvcc::backend::{Backend, Lmdb, LmdbOptions};
+use ferrod_mvcc::{KeySpace, Options};
 use ferrod_node::{
     ConfChange, ConfChangeKind, ConfState, DurableLog, LogIndex, MemberId, Node, OpenedLog, Pace,
-    Parts, Severity, StartingPoint, Term,
+    Parts, Severity, StartingPoint, StateMeta, Term,
 };
 use ferrod_store::{Member, Store};
 use ferrod_wal::Identity;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 use super::Error;
 use super::data_dir::DataDir;
@@ -26,7 +26,9 @@ use crate::engine::{
 };
 use crate::ids::{ClusterId, RequestIds};
 use crate::mailbox::Mailbox;
-use crate::peer::{Context, Directory, PARCEL_BYTES, PeerThread, PeerTransport};
+use crate::peer::{
+    Context, Directory, PARCEL_BYTES, PeerThread, PeerTransport, StateOrder, States,
+};
 use crate::serve::BoundListener;
 
 /// A member whose log runs.
@@ -38,6 +40,8 @@ pub(super) struct Opened {
     flush: JoinHandle<()>,
     fatal: watch::Receiver<Option<String>>,
     peers: Arc<Context>,
+    /// Until the peers are talked to.
+    state_orders: Option<mpsc::UnboundedReceiver<StateOrder>>,
     _dir: DataDir,
 }
 
@@ -55,6 +59,7 @@ pub(super) fn open(config: &Config, runtimes: usize) -> Result<Opened, Error> {
     let Identity { cluster, member } = opened.identity;
     fail::fail_point!("openAfterLog");
     let backend = open_backend(config, &dir)?;
+    finish_install(&*backend, opened.recovered.state())?;
     let opened_store = Store::open(backend.clone(), Options::default());
     let (mut store, flusher) =
         opened_store.map_err(|source| Error::system("read the backend", source))?;
@@ -71,6 +76,7 @@ pub(super) fn open(config: &Config, runtimes: usize) -> Result<Opened, Error> {
     let quota_exceeded = Arc::new(AtomicBool::new(false));
     let members_changed = Arc::new(Notify::new());
     let directory = Arc::new(Directory::default());
+    let (states, state_orders) = mpsc::unbounded_channel();
     let machine = Machine {
         store,
         members_changed: members_changed.clone(),
@@ -112,7 +118,10 @@ pub(super) fn open(config: &Config, runtimes: usize) -> Result<Opened, Error> {
         recovered: opened.recovered,
         from,
         machine,
-        transport: PeerTransport(directory.clone()),
+        transport: PeerTransport {
+            directory: directory.clone(),
+            states,
+        },
         observer,
         clock: clock.clone(),
     })
@@ -142,6 +151,11 @@ pub(super) fn open(config: &Config, runtimes: usize) -> Result<Opened, Error> {
         clock: clock.clone(),
         meters: meters.clone(),
         pace: crate::peer::Pace::new(config),
+        states: States::new(
+            views.clone(),
+            backend.clone(),
+            config.limits.request_bytes_max,
+        ),
         parcel_bytes_max: parcel_bytes_max(config),
     });
     let engine = Arc::new(Engine {
@@ -175,6 +189,7 @@ pub(super) fn open(config: &Config, runtimes: usize) -> Result<Opened, Error> {
         flush,
         fatal: fatal_seen,
         peers,
+        state_orders: Some(state_orders),
         _dir: dir,
     })
 }
@@ -191,8 +206,10 @@ impl Opened {
     ///
     /// # Errors
     /// If the system has no thread to give.
-    pub(super) fn talk(&self, listeners: Vec<BoundListener>) -> Result<PeerThread, Error> {
-        PeerThread::start(self.peers.clone(), listeners)
+    pub(super) fn talk(&mut self, listeners: Vec<BoundListener>) -> Result<PeerThread, Error> {
+        let orders = self.state_orders.take();
+        let orders = orders.expect("a member begins to talk once");
+        PeerThread::start(self.peers.clone(), orders, listeners)
             .map_err(|source| Error::system("start a thread", source))
     }
 
@@ -224,11 +241,13 @@ impl Opened {
     ///
     /// # Errors
     /// What the log or the backend failed with.
-    pub(super) fn close(self) -> Result<(), Error> {
+    pub(super) fn close(self, peers: PeerThread) -> Result<(), Error> {
         let machine = self
             .node
             .stop()
             .map_err(|source| Error::system("stop the log", source))?;
+        // Copies of the state may be on their way, in or out of the backend.
+        peers.stop();
         // The flusher ends when the key space is gone.
         drop(machine);
         let _panicked = self.flush.join();
@@ -308,6 +327,24 @@ fn open_backend(config: &Config, dir: &DataDir) -> Result<Arc<dyn Backend>, Erro
             .map_err(|source| Error::system("defragment the backend", source))?;
     }
     Ok(Arc::new(lmdb))
+}
+
+/// Takes up a copy of the state where a crash has left it: begun by the log, it is installed; otherwise it never was.
+fn finish_install(backend: &dyn Backend, begun: Option<&StateMeta>) -> Result<(), Error> {
+    let failed = |source| Error::system("install a received state", source);
+    let (applied, _) = KeySpace::stored_applied(backend).map_err(failed)?;
+    let begun = begun.filter(|state| state.index.0 > applied);
+    for received in backend.received().map_err(failed)? {
+        if begun.is_some_and(|state| state.index.0 == received) {
+            tracing::info!("snapshot-index" = received, "applying snapshot");
+            let installed = backend.install(received, &mut |_| Ok(()));
+            installed.map_err(failed)?;
+        } else {
+            tracing::info!("snapshot-index" = received, "removing unused snapshot");
+            backend.discard(received).map_err(failed)?;
+        }
+    }
+    Ok(())
 }
 
 fn defragment_if_worth_it(lmdb: &Lmdb, threshold: u64) -> Result<(), ferrod_mvcc::Error> {

@@ -12,6 +12,7 @@ use tokio::sync::{Notify, watch};
 
 use super::directory::{Directory, Peer, Turn};
 use super::lane::Lane;
+use super::state::States;
 use crate::config::Config;
 use crate::ids::ClusterId;
 use crate::version::{ETCD_MIN_CLUSTER_VERSION, ETCD_VERSION};
@@ -35,6 +36,7 @@ pub(crate) struct Context {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) meters: Arc<Metrics>,
     pub(crate) pace: Pace,
+    pub(crate) states: States,
     /// Bytes of one parcel that are taken from a peer.
     pub(crate) parcel_bytes_max: usize,
 }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use ferrod_node::{MemberId, PeerMessage, Transport};
+use ferrod_node::{MemberId, PeerMessage, StateMeta, Transport};
 use ferrod_store::Members;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
 use super::lane::Lane;
 use super::outbox::Outbox;
+use super::state::{StateOrder, StateOrders};
 
 /// Members that this one may talk to without having found them in the log: those that it was told of when it joined, and
 /// those that call. A bound, because a caller can say what it likes.
@@ -262,18 +263,44 @@ impl Peer {
     }
 }
 
-/// The node's end: sorts messages into the outboxes.
-pub(crate) struct PeerTransport(pub(crate) Arc<Directory>);
+/// The node's end: sorts messages into the outboxes, and leaves orders for copies of the state on their desk.
+pub(crate) struct PeerTransport {
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) states: StateOrders,
+}
+
+impl PeerTransport {
+    fn order(&self, order: StateOrder) {
+        // Without a desk this member stops.
+        let _stopping = self.states.send(order);
+    }
+}
 
 impl Transport for PeerTransport {
     fn send(&mut self, messages: Vec<PeerMessage>) {
-        let peers = self.0.peers.read();
+        let peers = self.directory.peers.read();
         for message in messages {
             // A member that has just been removed gets nothing any more.
             if let Some(peer) = peers.get(&message.to) {
                 peer.send(message);
             }
         }
+    }
+
+    fn offer_state(&mut self, to: MemberId) {
+        self.order(StateOrder::Offer(to));
+    }
+
+    fn withdraw_state(&mut self, to: MemberId) {
+        self.order(StateOrder::Withdraw(to));
+    }
+
+    fn send_state(&mut self, message: PeerMessage) {
+        self.order(StateOrder::Send(message));
+    }
+
+    fn state_refused(&mut self, state: &StateMeta) {
+        self.order(StateOrder::Refused(state.clone()));
     }
 }
 

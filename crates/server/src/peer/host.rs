@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use ferrod_proto::peer::parcel::Content;
 use ferrod_proto::peer::{
-    Hello, Messages, Parcel, Refusal, Reply, StateChunk, StateReceipt, Welcome, peer_server,
-    refusal::Reason, reply,
+    Hello, Messages, Parcel, Refusal, Reply, StateChunk, Welcome, peer_server, refusal::Reason,
+    reply,
 };
 use futures_util::Stream;
 use tokio::sync::mpsc;
@@ -17,11 +17,12 @@ use tonic::{Request, Response, Status, Streaming};
 use super::context::Context;
 use super::directory::Peer;
 use super::lane::Lane;
+use super::state::{self, StateReplies};
 use super::wire;
 use crate::version::ETCD_VERSION;
 
 /// To say who it is, a caller has this long.
-const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 /// Replies that may wait for a caller that does not read them.
 const REPLIES_MAX: usize = 16;
 
@@ -55,13 +56,14 @@ impl peer_server::Peer for Host {
         Ok(Response::new(Box::pin(outgoing)))
     }
 
+    type StreamStateStream = StateReplies;
+
     async fn stream_state(
         &self,
-        _request: Request<Streaming<StateChunk>>,
-    ) -> Result<Response<StateReceipt>, Status> {
-        Err(Status::unimplemented(
-            "copies of the state are not taken in this version of ferrod",
-        ))
+        request: Request<Streaming<StateChunk>>,
+    ) -> Result<Response<StateReplies>, Status> {
+        let replies = state::receive(&self.context, request.into_inner()).await?;
+        Ok(Response::new(replies))
     }
 }
 

@@ -45,7 +45,7 @@ struct Pings {
 
 /// Why a connection ended, or did not begin.
 #[derive(Debug, thiserror::Error)]
-enum LinkError {
+pub(super) enum LinkError {
     #[error("no URL is known")]
     NoUrl,
     #[error("connect to {0}")]
@@ -147,16 +147,7 @@ impl Link {
     /// Connects and says who we are, and hears that this is fine.
     async fn introduce(&mut self) -> Result<tonic::Streaming<Reply>, LinkError> {
         let pace = self.context.pace;
-        let url = self.peer.next_url().ok_or(LinkError::NoUrl)?;
-        let endpoint = Endpoint::from_shared(url.clone())
-            .map_err(|error| LinkError::Uri(format!("{url}: {error}")))?
-            .connect_timeout(pace.dial)
-            .tcp_nodelay(true)
-            .initial_stream_window_size(WINDOW_BYTES)
-            .initial_connection_window_size(WINDOW_BYTES);
-        // The seam for TLS: an endpoint may be given another connector.
-        let channel = endpoint.connect().await;
-        let channel = channel.map_err(|error| LinkError::Connect(url, error))?;
+        let channel = dial(&self.context, &self.peer).await?;
         let mut client = PeerClient::new(channel);
         let talk = tokio::time::timeout(pace.silence, client.talk(self.outgoing())).await;
         let reply = talk.map_err(|_| LinkError::Silent(pace.silence))?;
@@ -273,6 +264,25 @@ impl Link {
             "prober detected unhealthy status"
         );
     }
+}
+
+/// Connects to a peer, at one of its URLs after the other.
+pub(super) async fn dial(
+    context: &Context,
+    peer: &Peer,
+) -> Result<tonic::transport::Channel, LinkError> {
+    let url = peer.next_url().ok_or(LinkError::NoUrl)?;
+    let endpoint = Endpoint::from_shared(url.clone())
+        .map_err(|error| LinkError::Uri(format!("{url}: {error}")))?
+        .connect_timeout(context.pace.dial)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(context.pace.silence)
+        .keep_alive_timeout(context.pace.silence)
+        .initial_stream_window_size(WINDOW_BYTES)
+        .initial_connection_window_size(WINDOW_BYTES);
+    // The seam for TLS: an endpoint may be given another connector.
+    let channel = endpoint.connect().await;
+    channel.map_err(|error| LinkError::Connect(url, error))
 }
 
 fn complaint(reason: Reason) -> &'static str {

@@ -14,7 +14,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tonic::body::Body;
 use tonic::codegen::Service;
 
@@ -24,6 +24,7 @@ use super::host::Host;
 use super::lane::Lane;
 use super::link::Link;
 use super::pages;
+use super::state::{Desk, StateOrder};
 use crate::serve::{BoundListener, is_passing};
 
 const WINDOW_BYTES: u32 = 16 << 20;
@@ -45,6 +46,7 @@ impl PeerThread {
     /// If the system has no thread or no runtime to give.
     pub(crate) fn start(
         context: Arc<Context>,
+        orders: mpsc::UnboundedReceiver<StateOrder>,
         listeners: Vec<BoundListener>,
     ) -> io::Result<PeerThread> {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -53,7 +55,7 @@ impl PeerThread {
         let (stop, stopping) = watch::channel(false);
         let thread = std::thread::Builder::new()
             .name("peer".to_owned())
-            .spawn(move || runtime.block_on(live(context, listeners, stopping)))?;
+            .spawn(move || runtime.block_on(live(context, orders, listeners, stopping)))?;
         Ok(PeerThread { thread, stop })
     }
 
@@ -67,6 +69,7 @@ impl PeerThread {
 
 async fn live(
     context: Arc<Context>,
+    orders: mpsc::UnboundedReceiver<StateOrder>,
     listeners: Vec<BoundListener>,
     mut stopping: watch::Receiver<bool>,
 ) {
@@ -76,6 +79,7 @@ async fn live(
     }
     tokio::spawn(link_up(context.clone()));
     tokio::spawn(report_losses(context.clone()));
+    tokio::spawn(Desk::new(context.clone(), orders).work());
     tokio::select! {
         _ = stopping.wait_for(|stop| *stop) => {}
         () = follow_members(&context) => {}

@@ -13,7 +13,8 @@ impl Machine {
     /// Whoever waits for one of the entries in between learns by its own deadline that the outcome is unknown here.
     pub(super) fn install_state(&mut self, state: &StateMeta) -> Result<(), BoxError> {
         let (from, began) = (self.store.applied().0, self.clock.now());
-        let in_progress = &self.meters.server.snapshot_apply_in_progress_total;
+        let meters = self.meters.clone();
+        let in_progress = &meters.server.snapshot_apply_in_progress_total;
         in_progress.set(1);
         tracing::info!(
             "current-applied-index" = from,
@@ -24,8 +25,10 @@ impl Machine {
         let view = self.store.install(state.index.0)?;
         self.check_membership(state)?;
         in_progress.set(0);
-        let applied = &self.meters.server.proposals_applied_total;
+        let applied = &meters.server.proposals_applied_total;
         applied.set(state.index.0 as i64);
+        self.members_changed.notify_one();
+        self.discard_older(state.index.0);
         let installed = Installed {
             revision: view.revision(),
             compacted: view.compacted(),
@@ -40,6 +43,17 @@ impl Machine {
             "applied snapshot"
         );
         Ok(())
+    }
+
+    /// Copies that came earlier are of no use any more.
+    fn discard_older(&self, index: u64) {
+        let backend = &self.quota.backend;
+        for older in backend.received().unwrap_or_default() {
+            if older < index {
+                // What cannot be removed now is removed at the next start.
+                let _left = backend.discard(older);
+            }
+        }
     }
 
     /// Raft counts quorums by what the sender has told it, the store by what is in the copy.
