@@ -1,5 +1,6 @@
 //! A member as a process of its own: started from any binary that takes etcd's flags, killed, started again.
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -43,6 +44,7 @@ pub struct Setup {
     place: Place,
     flags: Vec<String>,
     variables: Vec<(String, String)>,
+    launcher: Vec<OsString>,
 }
 
 impl Setup {
@@ -75,7 +77,57 @@ impl Setup {
             place,
             flags: Vec::new(),
             variables: Vec::new(),
+            launcher: Vec::new(),
         })
+    }
+
+    /// `count` members on loopback, called `m1`, `m2` and so on, that know of each other; the data of each is in
+    /// `dir/NAME/data`.
+    ///
+    /// # Errors
+    /// When no port is free or a folder cannot be made.
+    pub fn cluster(binary: &Path, dir: &Path, count: usize) -> Result<Vec<Self>> {
+        let host = "127.0.0.1";
+        let names: Vec<_> = (1..=count).map(|number| format!("m{number}")).collect();
+        let ports: Vec<_> = names.iter().map(|_| free_ports()).collect::<Result<_>>()?;
+        let urls = names.iter().zip(&ports);
+        let urls: Vec<_> = urls
+            .map(|(name, (_, peer_port))| format!("{name}=http://{host}:{peer_port}"))
+            .collect();
+        let places = names.into_iter().zip(ports);
+        places
+            .map(|(name, (client_port, peer_port))| {
+                let folder = dir.join(&name);
+                let place = Place {
+                    name,
+                    host: host.to_owned(),
+                    client_port,
+                    peer_port,
+                    cluster: urls.join(","),
+                    namespace: None,
+                };
+                Self::at(binary, &folder, place)
+            })
+            .collect()
+    }
+
+    /// Has the member started by another program: its name, its arguments, then the member's.
+    ///
+    /// It must become the member, as `nice` does, or process ids mean nothing.
+    #[must_use]
+    pub fn launcher(mut self, launcher: Vec<OsString>) -> Self {
+        self.launcher = launcher;
+        self
+    }
+
+    /// Where the member lives.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Where its peers connect.
+    pub fn peer_url(&self) -> String {
+        format!("http://{}:{}", self.place.host, self.place.peer_port)
     }
 
     /// Adds a flag such as `--quota-backend-bytes=1000000`.
@@ -116,15 +168,15 @@ impl Setup {
     pub fn command(&self) -> Command {
         let place = &self.place;
         let client = self.endpoint();
-        let peer = format!("http://{}:{}", place.host, place.peer_port);
-        let mut command = match &place.namespace {
-            None => Command::new(&self.binary),
-            Some(namespace) => {
-                let mut command = Command::new("ip");
-                command.args(["netns", "exec", namespace]).arg(&self.binary);
-                command
-            }
-        };
+        let peer = self.peer_url();
+        let mut words: Vec<OsString> = Vec::new();
+        if let Some(namespace) = &place.namespace {
+            words.extend(["ip", "netns", "exec", namespace].map(OsString::from));
+        }
+        words.extend(self.launcher.iter().cloned());
+        words.push(self.binary.clone().into());
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
         command
             .arg(format!("--name={}", place.name))
             .arg(format!("--data-dir={}", self.data_dir().display()))
@@ -144,24 +196,7 @@ impl Setup {
     /// # Errors
     /// When it ends or stays silent instead; the message carries the end of its log.
     pub fn start(&self) -> Result<Member> {
-        let started = now();
-        let (member, ready) = self.spawn_and_follow()?;
-        match ready.recv_timeout(START_LIMIT) {
-            Ok(()) => Ok(member),
-            Err(RecvTimeoutError::Disconnected) => {
-                bail!(
-                    "{} ended while starting\n{}",
-                    self.binary.display(),
-                    self.log_tail(8)
-                )
-            }
-            Err(RecvTimeoutError::Timeout) => bail!(
-                "{} did not serve within {:?}\n{}",
-                self.binary.display(),
-                now() - started,
-                self.log_tail(8)
-            ),
-        }
+        self.launch()?.wait()
     }
 
     /// Starts the member without waiting: one of several serves only when others run, too.
@@ -169,10 +204,14 @@ impl Setup {
     /// # Errors
     /// When the process cannot be started.
     pub fn spawn(&self) -> Result<Member> {
-        Ok(self.spawn_and_follow()?.0)
+        Ok(self.launch()?.member)
     }
 
-    fn spawn_and_follow(&self) -> Result<(Member, Receiver<()>)> {
+    /// Like [`Setup::spawn`], for whoever will wait later.
+    ///
+    /// # Errors
+    /// When the process cannot be started.
+    pub fn launch(&self) -> Result<Launched> {
         let mut child = self
             .command()
             .stdout(Stdio::null())
@@ -189,7 +228,7 @@ impl Setup {
             setup: self.clone(),
             child,
         };
-        Ok((member, ready))
+        Ok(Launched { member, ready })
     }
 
     /// The last `lines` lines of the log, or as many from its last panic on.
@@ -204,6 +243,36 @@ impl Setup {
             .copied()
             .collect::<Vec<_>>()
             .join("\n")
+    }
+}
+
+/// A member that has been started and may not serve yet; dropping it kills the process.
+#[derive(Debug)]
+pub struct Launched {
+    member: Member,
+    ready: Receiver<()>,
+}
+
+impl Launched {
+    /// Waits until the member serves.
+    ///
+    /// # Errors
+    /// When it ends or stays silent instead; the message carries the end of its log.
+    pub fn wait(self) -> Result<Member> {
+        let setup = &self.member.setup;
+        let (binary, log) = (setup.binary.display(), || setup.log_tail(8));
+        match self.ready.recv_timeout(START_LIMIT) {
+            Ok(()) => Ok(self.member),
+            Err(RecvTimeoutError::Disconnected) => {
+                bail!("{binary} ended while starting\n{}", log())
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                bail!(
+                    "{binary} did not serve within {START_LIMIT:?}\n{}",
+                    log()
+                )
+            }
+        }
     }
 }
 

@@ -37,6 +37,20 @@ pub fn usage(pid: u32) -> Result<Usage> {
     })
 }
 
+/// The sum of the counters of `pids`.
+///
+/// # Errors
+/// Like [`usage`].
+pub fn usage_of_all(pids: &[u32]) -> Result<Usage> {
+    let mut sum = Usage::default();
+    for pid in pids {
+        let one = usage(*pid)?;
+        sum.cpu_us += one.cpu_us;
+        sum.written += one.written;
+    }
+    Ok(sum)
+}
+
 /// Anonymous resident memory of `pid` in bytes: heap and stacks, without mapped files.
 ///
 /// # Errors
