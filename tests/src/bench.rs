@@ -13,6 +13,7 @@ mod meter;
 mod report;
 mod requests;
 mod scenario;
+mod slow_sync;
 mod stand;
 
 use std::path::{Path, PathBuf};
@@ -22,7 +23,7 @@ use tokio::task::LocalSet;
 
 use measure::Measure;
 use report::Report;
-use scenario::{ALL, Scenario};
+use scenario::{ALL, CLUSTER, Scenario};
 use stand::{Size, Stand};
 
 /// What to run.
@@ -43,13 +44,19 @@ pub struct Options {
     /// Factor on the numbers of keys
     #[arg(long, default_value_t = 1.0)]
     scale: f64,
+    /// Members of the cluster, on loopback; with more than one, the scenarios of a cluster
+    #[arg(long, default_value_t = 1)]
+    members: usize,
+    /// How often a leader is killed, and how often it is moved
+    #[arg(long, default_value_t = 20)]
+    repeats: u32,
     /// Folder for the data directories, on the disk to measure
     #[arg(long)]
     dir: Option<PathBuf>,
     /// Also writes the numbers as JSON
     #[arg(long)]
     json: Option<PathBuf>,
-    /// Also writes the table as Markdown
+    /// Also writes the table as Markdown, in place of the last one about so many members
     #[arg(long)]
     write: Option<PathBuf>,
     /// Lists the scenarios and ends
@@ -62,13 +69,14 @@ pub struct Options {
 /// # Errors
 /// When a server does not start, refuses the work or ends.
 pub fn run(options: &Options) -> Result<()> {
+    let all = if options.members > 1 { CLUSTER } else { ALL };
     if options.list {
-        for scenario in ALL {
+        for scenario in all {
             println!("{:<18} {}", scenario.name, scenario.work);
         }
         return Ok(());
     }
-    let chosen = choose(&options.only);
+    let chosen = choose(all, &options.only);
     ensure!(
         !chosen.is_empty(),
         "no scenario is called like that; see --list"
@@ -82,6 +90,8 @@ pub fn run(options: &Options) -> Result<()> {
     let size = Size {
         seconds: options.seconds,
         scale: options.scale,
+        members: options.members.max(1),
+        repeats: options.repeats,
     };
     let mut report = Report::new(subject.as_deref(), peer.as_deref(), size)?;
     let mut failed = Vec::new();
@@ -102,7 +112,8 @@ pub fn run(options: &Options) -> Result<()> {
         std::fs::write(path, report.json()?).with_context(|| path.display().to_string())?;
     }
     if let Some(path) = &options.write {
-        std::fs::write(path, report.page()).with_context(|| path.display().to_string())?;
+        let page = std::fs::read_to_string(path).unwrap_or_else(|_| "# Benchmarks\n".to_owned());
+        std::fs::write(path, report.put_into(&page)).with_context(|| path.display().to_string())?;
     }
     ensure!(
         failed.is_empty(),
@@ -112,8 +123,8 @@ pub fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-fn choose(only: &[String]) -> Vec<&'static Scenario> {
-    ALL.iter()
+fn choose(all: &'static [Scenario], only: &[String]) -> Vec<&'static Scenario> {
+    all.iter()
         .filter(|s| only.is_empty() || only.iter().any(|word| s.name.contains(word.as_str())))
         .collect()
 }
@@ -172,7 +183,7 @@ async fn measure_all(
             format!(
                 "{} failed; the server said\n{}",
                 scenario.name,
-                stand.setup().log_tail(5)
+                stand.log_tail(5)
             )
         })?;
         all.push(measured);

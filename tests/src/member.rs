@@ -267,10 +267,7 @@ impl Launched {
                 bail!("{binary} ended while starting\n{}", log())
             }
             Err(RecvTimeoutError::Timeout) => {
-                bail!(
-                    "{binary} did not serve within {START_LIMIT:?}\n{}",
-                    log()
-                )
+                bail!("{binary} did not serve within {START_LIMIT:?}\n{}", log())
             }
         }
     }
@@ -302,6 +299,14 @@ impl Member {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())
+    }
+
+    /// Sends SIGKILL and does not wait for the end.
+    ///
+    /// # Errors
+    /// When the process cannot be signalled.
+    pub fn signal_kill(&mut self) -> Result<()> {
+        Ok(self.child.kill()?)
     }
 
     /// Ends the process with SIGTERM and waits for it.

@@ -11,6 +11,8 @@ pub(crate) const ACK: u8 = 0x1;
 pub(crate) const END_HEADERS: u8 = 0x4;
 /// Flag of DATA and HEADERS: the payload begins with a count of padding bytes.
 pub(crate) const PADDED: u8 = 0x8;
+/// Flag of HEADERS: the header block comes after five bytes about priority.
+pub(crate) const PRIORITY: u8 = 0x20;
 
 /// Kinds of frames that a client of one server meets.
 pub(crate) mod kind {

@@ -2,10 +2,10 @@
 //!
 //! The load generator shares the machine with the server that it measures, so its own cost limits what can be seen:
 //! general clients spend several times as much per call as this one, which writes frames straight into one buffer, reads
-//! many answers with one system call and never looks at response headers. A unary call has succeeded when a message
-//! came back, because gRPC sends none with an error.
+//! many answers with one system call and decodes a header block only when it has not met the same bytes before.
 
 mod inbound;
+mod status;
 
 use std::collections::{HashMap, VecDeque};
 
@@ -16,6 +16,7 @@ use tokio::net::TcpStream;
 use super::frame::{self, END_HEADERS, END_STREAM, kind, push_head};
 use super::headers::HeaderTable;
 use inbound::Inbound;
+use status::StatusReader;
 
 /// What the server may send ahead on each stream and on the connection: more than any scenario uses.
 const RECEIVE_WINDOW: u32 = (1 << 31) - 1;
@@ -28,9 +29,22 @@ const PREFIX_LEN: usize = 5;
 #[derive(Debug)]
 pub(crate) enum Event {
     /// A whole message: its bytes if the call was started with [`Keep::Bytes`], else nothing.
-    Message { body: Vec<u8> },
-    /// The server has ended the stream, after `messages` messages of `bytes` bytes in all.
-    Closed { tag: u32, messages: u32, bytes: u64 },
+    Message { tag: u32, body: Vec<u8> },
+    /// The server has ended the stream.
+    Closed(Ending),
+}
+
+/// How a stream ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ending {
+    /// Of the call.
+    pub(crate) tag: u32,
+    /// Messages that came back.
+    pub(crate) messages: u32,
+    /// Their bytes, with prefixes.
+    pub(crate) bytes: u64,
+    /// Whether the server said that all went well.
+    pub(crate) good: bool,
 }
 
 /// How a call is made.
@@ -63,6 +77,7 @@ pub(crate) struct Link {
     socket: TcpStream,
     authority: String,
     table: HeaderTable,
+    statuses: StatusReader,
     input: Vec<u8>,
     output: Vec<u8>,
     written: usize,
@@ -104,6 +119,7 @@ impl Link {
             socket,
             authority: format!("127.0.0.1:{port}"),
             table: HeaderTable::default(),
+            statuses: StatusReader::new(),
             input: Vec::with_capacity(256 * 1024),
             output,
             written: 0,
@@ -226,12 +242,20 @@ impl Link {
         self.flush()
     }
 
+    /// Decides anew what is wanted of the answers on `stream`, from the next one on that has not begun.
+    pub(crate) fn keep(&mut self, stream: u32, keep: Keep) {
+        if let Some(state) = self.streams.get_mut(&stream) {
+            state.inbound.keep_next = keep;
+        }
+    }
+
     /// What [`Keep::Count`] has counted since the last call.
     pub(crate) fn take_counted(&mut self) -> u64 {
         std::mem::take(&mut self.counted)
     }
 
-    fn flush(&mut self) -> Result<()> {
+    /// Writes what is queued as far as the server takes it.
+    pub(crate) fn flush(&mut self) -> Result<()> {
         while self.written < self.output.len() {
             match self.socket.try_write(&self.output[self.written..]) {
                 Ok(n) => self.written += n,

@@ -1,12 +1,14 @@
 //! Callers: in a closed loop each waits for its answer before it asks again; in an open loop requests leave on a
 //! schedule whatever the server does, and a late one counts from when it should have left.
+//!
+//! Of a closed loop one answer in a thousand is decoded and checked; the others count when their status is good.
 
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use tokio::task::JoinSet;
 
-use super::link::{Call, Event, Keep, Link};
+use super::link::{Call, Ending, Event, Keep, Link};
 use super::meter::Meter;
 use crate::clock::now;
 
@@ -20,6 +22,8 @@ pub(crate) trait Requests {
     const COUNTS_ANSWERS: bool = false;
     /// The next request.
     fn next(&mut self) -> Self::Message;
+    /// Whether `answer` is a right answer to `request`.
+    fn check(&self, request: &Self::Message, answer: &[u8]) -> Result<()>;
     /// Payload bytes of a request.
     fn payload(&self) -> u64 {
         0
@@ -35,14 +39,29 @@ pub(crate) trait Requests {
 pub(crate) struct Crowd {
     pub(crate) callers: usize,
     pub(crate) connections: usize,
+    /// How long a connection that has sent its requests lets answers gather before it looks for them.
+    ///
+    /// A large crowd on few cores would otherwise wake the generator for each answer, at more than the server's cost of
+    /// making it. Far below the time an answer takes under such a load, and the same for every server.
+    pub(crate) pause: Duration,
 }
+
+/// A thousand callers on a hundred connections.
+pub(crate) const THOUSAND: Crowd = Crowd {
+    callers: 1000,
+    connections: 100,
+    pause: Duration::from_millis(2),
+};
+
+/// One call in so many is checked.
+pub(crate) const CHECK_EVERY: u64 = 1_000;
 
 /// Connections on which a load runs; dropping them ends it.
 pub(crate) type Running = JoinSet<Result<()>>;
 
-/// Starts a closed loop. `requests` is called once for each connection.
+/// Starts a closed loop, its connections spread over `ports`. `requests` is called once for each connection.
 pub(crate) async fn closed_loop<R: Requests + 'static>(
-    port: u16,
+    ports: &[u16],
     crowd: Crowd,
     meter: &Meter,
     mut requests: impl FnMut(usize) -> R,
@@ -51,10 +70,11 @@ pub(crate) async fn closed_loop<R: Requests + 'static>(
     for connection in 0..crowd.connections {
         let callers = crowd.callers / crowd.connections
             + usize::from(connection < crowd.callers % crowd.connections);
-        let link = Link::connect(port).await?;
+        let link = Link::connect(ports[connection % ports.len()]).await?;
         running.spawn_local(call_in_turn(
             link,
             callers,
+            crowd.pause,
             meter.clone(),
             requests(connection),
         ));
@@ -65,63 +85,99 @@ pub(crate) async fn closed_loop<R: Requests + 'static>(
 async fn call_in_turn<R: Requests>(
     mut link: Link,
     callers: usize,
+    pause: Duration,
     meter: Meter,
-    mut requests: R,
+    requests: R,
 ) -> Result<()> {
-    let mut starts = vec![now(); callers];
-    let mut in_flight = 0;
+    let mut callers = Callers {
+        requests,
+        starts: vec![now(); callers],
+        asked: 0,
+        in_flight: 0,
+        checked: None,
+    };
     let mut events = Vec::new();
-    for tag in 0..callers {
-        in_flight += usize::from(ask(&mut link, tag, &mut starts, &mut requests));
+    for tag in 0..callers.starts.len() {
+        callers.ask(&mut link, tag as u32);
     }
-    while in_flight > 0 {
+    while callers.in_flight > 0 {
+        if !pause.is_zero() {
+            link.flush()?;
+            tokio::time::sleep(pause).await;
+        }
         link.turn(&mut events).await?;
         for event in events.drain(..) {
-            let Event::Closed {
-                tag,
-                messages,
-                bytes,
-            } = event
-            else {
-                continue;
-            };
-            settle::<R>(&meter, starts[tag as usize], messages, bytes, &requests);
-            in_flight -= 1;
-            if !meter.is_stopped() {
-                in_flight += usize::from(ask(&mut link, tag as usize, &mut starts, &mut requests));
+            match event {
+                Event::Message { tag, body } => callers.check(tag, &body)?,
+                Event::Closed(ending) => {
+                    settle(
+                        &meter,
+                        callers.starts[ending.tag as usize],
+                        ending,
+                        &callers.requests,
+                    );
+                    callers.in_flight -= 1;
+                    if !meter.is_stopped() {
+                        callers.ask(&mut link, ending.tag);
+                    }
+                }
             }
         }
     }
     Ok(())
 }
 
-fn ask<R: Requests>(link: &mut Link, tag: usize, starts: &mut [Instant], requests: &mut R) -> bool {
-    if requests.left() == 0 {
-        return false;
-    }
-    starts[tag] = now();
-    link.start(unary(R::PATH, tag as u32), &requests.next());
-    true
+/// The callers of one connection.
+struct Callers<R: Requests> {
+    requests: R,
+    /// When each has asked last.
+    starts: Vec<Instant>,
+    asked: u64,
+    in_flight: usize,
+    /// The call whose answer will be checked.
+    checked: Option<(u32, R::Message)>,
 }
 
-fn settle<R: Requests>(meter: &Meter, start: Instant, messages: u32, bytes: u64, requests: &R) {
-    if messages == 0 {
+impl<R: Requests> Callers<R> {
+    fn ask(&mut self, link: &mut Link, tag: u32) {
+        if self.requests.left() == 0 {
+            return;
+        }
+        let request = self.requests.next();
+        let checked = self.checked.is_none() && self.asked.is_multiple_of(CHECK_EVERY);
+        self.asked += 1;
+        self.in_flight += 1;
+        self.starts[tag as usize] = now();
+        let keep = if checked { Keep::Bytes } else { Keep::Nothing };
+        link.start(unary(R::PATH, tag, keep), &request);
+        if checked {
+            self.checked = Some((tag, request));
+        }
+    }
+
+    fn check(&mut self, tag: u32, answer: &[u8]) -> Result<()> {
+        match self.checked.take_if(|(checked, _)| *checked == tag) {
+            Some((_, request)) => self.requests.check(&request, answer),
+            None => Ok(()),
+        }
+    }
+}
+
+fn settle<R: Requests>(meter: &Meter, start: Instant, ending: Ending, requests: &R) {
+    if ending.messages != 1 || !ending.good {
         meter.failed();
+    } else if R::COUNTS_ANSWERS {
+        meter.done(start, ending.bytes);
     } else {
-        meter.done(
-            start,
-            if R::COUNTS_ANSWERS {
-                bytes
-            } else {
-                requests.payload()
-            },
-        );
+        meter.done(start, requests.payload());
     }
 }
 
-/// Starts an open loop of `rate` requests per second over all connections.
+/// Starts an open loop of `rate` requests per second over all connections, which are spread over `ports`.
+///
+/// When it is told to stop it still waits for the answers to what it has asked.
 pub(crate) async fn open_loop<R: Requests + 'static>(
-    port: u16,
+    ports: &[u16],
     connections: usize,
     rate: f64,
     meter: &Meter,
@@ -130,7 +186,7 @@ pub(crate) async fn open_loop<R: Requests + 'static>(
     let mut running = JoinSet::new();
     let interval = Duration::from_secs_f64(connections as f64 / rate);
     for connection in 0..connections {
-        let link = Link::connect(port).await?;
+        let link = Link::connect(ports[connection % ports.len()]).await?;
         let offset = interval.mul_f64(connection as f64 / connections as f64);
         let first = now() + offset;
         running.spawn_local(call_on_time(
@@ -155,9 +211,13 @@ async fn call_on_time<R: Requests>(
     // Requests are told apart by the number of intervals since the first one.
     let mut tick = 0u32;
     let mut events = Vec::new();
-    while !meter.is_stopped() {
+    let mut in_flight = 0u32;
+    while !meter.is_stopped() || in_flight > 0 {
         while due <= now() {
-            link.start(unary(R::PATH, tick), &requests.next());
+            if !meter.is_stopped() {
+                link.start(unary(R::PATH, tick, Keep::Nothing), &requests.next());
+                in_flight += 1;
+            }
             tick += 1;
             due += interval;
         }
@@ -166,26 +226,21 @@ async fn call_on_time<R: Requests>(
             () = tokio::time::sleep_until(due.into()) => {}
         }
         for event in events.drain(..) {
-            let Event::Closed {
-                tag,
-                messages,
-                bytes,
-            } = event
-            else {
-                continue;
-            };
-            settle::<R>(&meter, first + interval * tag, messages, bytes, &requests);
+            if let Event::Closed(ending) = event {
+                settle(&meter, first + interval * ending.tag, ending, &requests);
+                in_flight -= 1;
+            }
         }
     }
     Ok(())
 }
 
-fn unary(path: &'static str, tag: u32) -> Call {
+fn unary(path: &'static str, tag: u32, keep: Keep) -> Call {
     Call {
         path,
         tag,
         unary: true,
-        keep: Keep::Nothing,
+        keep,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Numbers with a name, and what the project demands of them relative to the peer.
+//! Numbers with a name, and what the project demands of them.
 
 use serde::Serialize;
 
@@ -15,13 +15,15 @@ pub(crate) fn measure(name: &'static str, unit: &'static str, value: f64) -> Mea
     Measure { name, unit, value }
 }
 
-/// A demand on ferrod's number divided by the peer's.
+/// A demand on ferrod's number, mostly on how it compares with the peer's.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) enum Demand {
     /// At least so many times the peer's.
     AtLeast { must: f64, aim: f64 },
     /// At most so many times the peer's.
     AtMost { must: f64, aim: f64 },
+    /// At most so much, whatever the peer does.
+    Below { must: f64, aim: f64 },
 }
 
 /// How a ratio compares with its demand.
@@ -37,16 +39,18 @@ pub(crate) enum Verdict {
 }
 
 impl Demand {
-    pub(crate) fn judge(self, ratio: f64) -> Verdict {
+    /// The verdict on a value and its ratio to the peer's; none while there is nothing to compare it with.
+    pub(crate) fn judge(self, value: Option<f64>, ratio: Option<f64>) -> Option<Verdict> {
         let (must, aim) = match self {
-            Self::AtLeast { must, aim } => (ratio >= must, ratio >= aim),
-            Self::AtMost { must, aim } => (ratio <= must, ratio <= aim),
+            Self::AtLeast { must, aim } => ratio.map(|r| (r >= must, r >= aim))?,
+            Self::AtMost { must, aim } => ratio.map(|r| (r <= must, r <= aim))?,
+            Self::Below { must, aim } => value.map(|v| (v <= must, v <= aim))?,
         };
-        match (must, aim) {
+        Some(match (must, aim) {
             (_, true) => Verdict::Aim,
             (true, false) => Verdict::Must,
             (false, false) => Verdict::Missed,
-        }
+        })
     }
 }
 
@@ -55,6 +59,7 @@ impl std::fmt::Display for Demand {
         match self {
             Self::AtLeast { must, aim } => write!(f, "≥ {must}× ({aim}×)"),
             Self::AtMost { must, aim } => write!(f, "≤ {must}× ({aim}×)"),
+            Self::Below { must, aim } => write!(f, "≤ {must} ({aim})"),
         }
     }
 }
@@ -79,15 +84,22 @@ mod tests {
             must: 2.0,
             aim: 5.0,
         };
-        assert_eq!(rate.judge(5.0), Verdict::Aim);
-        assert_eq!(rate.judge(2.5), Verdict::Must);
-        assert_eq!(rate.judge(1.9), Verdict::Missed);
+        assert_eq!(rate.judge(None, Some(5.0)), Some(Verdict::Aim));
+        assert_eq!(rate.judge(None, Some(2.5)), Some(Verdict::Must));
+        assert_eq!(rate.judge(None, Some(1.9)), Some(Verdict::Missed));
         let cpu = Demand::AtMost {
             must: 0.5,
             aim: 0.25,
         };
-        assert_eq!(cpu.judge(0.2), Verdict::Aim);
-        assert_eq!(cpu.judge(0.5), Verdict::Must);
-        assert_eq!(cpu.judge(0.6), Verdict::Missed);
+        assert_eq!(cpu.judge(None, Some(0.2)), Some(Verdict::Aim));
+        assert_eq!(cpu.judge(None, Some(0.5)), Some(Verdict::Must));
+        assert_eq!(cpu.judge(None, Some(0.6)), Some(Verdict::Missed));
+        assert_eq!(cpu.judge(Some(0.1), None), None);
+        let lost = Demand::Below {
+            must: 0.0,
+            aim: 0.0,
+        };
+        assert_eq!(lost.judge(Some(0.0), Some(9.0)), Some(Verdict::Aim));
+        assert_eq!(lost.judge(Some(1.0), None), Some(Verdict::Missed));
     }
 }

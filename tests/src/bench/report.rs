@@ -20,6 +20,7 @@ pub(crate) struct Report {
     peer: String,
     seconds: f64,
     scale: f64,
+    members: usize,
     rows: Vec<Row>,
 }
 
@@ -47,6 +48,7 @@ impl Report {
             peer: peer.map_or_else(|| "none".to_owned(), version),
             seconds: size.seconds,
             scale: size.scale,
+            members: size.members,
             rows: Vec::new(),
         })
     }
@@ -65,6 +67,7 @@ impl Report {
             let ours = subject.map(|m| m[at].value);
             let theirs = peer.map(|m| m[at].value);
             let ratio = ours.zip(theirs).map(|(o, t)| o / t);
+            let ratio = ratio.filter(|r| r.is_finite());
             let demand = scenario
                 .demands
                 .iter()
@@ -79,7 +82,7 @@ impl Report {
                 peer: theirs,
                 ratio,
                 demand,
-                verdict: ratio.zip(demand).map(|(r, d)| d.judge(r)),
+                verdict: demand.and_then(|d| d.judge(ours, ratio)),
             });
         }
     }
@@ -108,19 +111,18 @@ impl Report {
         out
     }
 
-    /// The page `docs/benchmarks.md`.
-    pub(crate) fn page(&self) -> String {
+    /// The section of `docs/benchmarks.md` about so many members, with its heading.
+    fn section(&self) -> String {
         let mut out = format!(
-            "# Benchmarks\n\n\
+            "{heading}\n\n\
              Latest run, on {date}: {machine}.\n\
              `{command}`\n\n\
-             Both servers run in turn on the same disk, with defaults (but for a quota of 8 GiB) and real syncs, with the\n\
-             load generator on the same machine. Windows of {seconds} s, key counts times {scale}. The ratio is ferrod's\n\
-             number divided by the peer's; a demand names what must be and, in brackets, the aim.\n\n\
+             Windows of {seconds} s, key counts times {scale}.\n\n\
              - subject: {subject}\n\
              - peer: {peer}\n\n\
              | Work | Measure | ferrod | peer | unit | ratio | demand | verdict |\n\
              |---|---|---:|---:|---|---:|---|---|\n",
+            heading = heading(self.members),
             date = self.date,
             machine = self.machine,
             command = self.command,
@@ -147,8 +149,30 @@ impl Report {
         out
     }
 
+    /// `page` with this run's table in place of the last one about so many members.
+    ///
+    /// A section reaches from its heading to the next one of the same level.
+    pub(crate) fn put_into(&self, page: &str) -> String {
+        let (heading, section) = (heading(self.members), self.section());
+        let Some(from) = page.find(&heading) else {
+            return format!("{}\n\n{section}", page.trim_end());
+        };
+        let rest = &page[from + heading.len()..];
+        match rest.find("\n## ") {
+            Some(next) => format!("{}{section}{}", &page[..from], &rest[next..]),
+            None => format!("{}{section}", &page[..from]),
+        }
+    }
+
     pub(crate) fn json(&self) -> Result<String> {
         Ok(serde_json::to_string_pretty(self)?)
+    }
+}
+
+fn heading(members: usize) -> String {
+    match members {
+        1 => "## One member".to_owned(),
+        n => format!("## {n} members"),
     }
 }
 
@@ -194,4 +218,26 @@ fn first_line(command: &mut Command) -> String {
         .next()
         .unwrap_or("unknown")
         .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_replaces_its_own_section_only() {
+        let size = Size {
+            seconds: 1.0,
+            scale: 1.0,
+            members: 1,
+            repeats: 1,
+        };
+        let report = Report::new(None, None, size).expect("nothing is measured");
+        let page = "# Benchmarks\n\n## One member\n\nold\n\n## 3 members\n\nkept\n";
+        let page = report.put_into(page);
+        assert!(!page.contains("old") && page.ends_with("## 3 members\n\nkept\n"));
+        assert_eq!(page.matches("## One member").count(), 1);
+        let added = report.put_into("# Benchmarks\n");
+        assert!(added.starts_with("# Benchmarks\n\n## One member\n\nLatest run"));
+    }
 }

@@ -1,9 +1,12 @@
 //! The requests of the scenarios.
 
+use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use ferrod_proto::etcdserverpb::{
-    PutRequest, RangeRequest, RequestOp, TxnRequest, request_op::Request,
+    PutRequest, PutResponse, RangeRequest, RangeResponse, RequestOp, TxnRequest, TxnResponse,
+    request_op::Request,
 };
+use prost::Message;
 
 use super::load::Requests;
 
@@ -52,6 +55,16 @@ impl Requests for Puts {
         }
     }
 
+    fn check(&self, _: &PutRequest, answer: &[u8]) -> Result<()> {
+        let header = PutResponse::decode(answer)?.header.context("no header")?;
+        ensure!(
+            header.revision > 1,
+            "a put ended at revision {}",
+            header.revision
+        );
+        Ok(())
+    }
+
     fn payload(&self) -> u64 {
         self.value.len() as u64
     }
@@ -76,6 +89,17 @@ impl Requests for Gets {
             ..Default::default()
         }
     }
+
+    fn check(&self, request: &RangeRequest, answer: &[u8]) -> Result<()> {
+        let answer = RangeResponse::decode(answer)?;
+        let right =
+            matches!(&answer.kvs[..], [kv] if kv.key == request.key && !kv.value.is_empty());
+        ensure!(
+            right && answer.count == 1,
+            "a get of one key found {answer:?}"
+        );
+        Ok(())
+    }
 }
 
 /// Ranges over `keys` keys from the first one on.
@@ -96,22 +120,36 @@ impl Requests for Lists {
             ..Default::default()
         }
     }
+
+    fn check(&self, _: &RangeRequest, answer: &[u8]) -> Result<()> {
+        let answer = RangeResponse::decode(answer)?;
+        let right = (0..self.keys)
+            .map(key)
+            .eq(answer.kvs.iter().map(|kv| kv.key.clone()));
+        ensure!(
+            right && !answer.more,
+            "a range does not have all keys in order"
+        );
+        Ok(())
+    }
 }
 
-/// Puts of every key once, a hundred in a transaction.
+/// Puts of every key once, several in a transaction.
 #[derive(Debug)]
 pub(crate) struct Fill {
     pub(crate) next: u64,
     pub(crate) end: u64,
     pub(crate) rng: fastrand::Rng,
     pub(crate) value_len: usize,
+    /// Puts in a transaction.
+    pub(crate) batch_max: u64,
 }
 
 impl Fill {
     fn batch(&self) -> u64 {
         // Stays under the default limits of 128 operations and 1.5 MiB.
         (1_000_000 / self.value_len.max(1) as u64)
-            .clamp(1, 100)
+            .clamp(1, self.batch_max)
             .min(self.end - self.next)
     }
 }
@@ -140,6 +178,13 @@ impl Requests for Fill {
             success,
             ..Default::default()
         }
+    }
+
+    fn check(&self, request: &TxnRequest, answer: &[u8]) -> Result<()> {
+        let answer = TxnResponse::decode(answer)?;
+        let right = answer.succeeded && answer.responses.len() == request.success.len();
+        ensure!(right, "a transaction of puts was not executed");
+        Ok(())
     }
 
     fn left(&self) -> u64 {

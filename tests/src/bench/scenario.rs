@@ -1,5 +1,6 @@
 //! What is measured: the rows of the table in `docs/benchmarks.md`.
 
+mod cluster;
 mod footprint;
 mod puts;
 mod reads;
@@ -7,8 +8,9 @@ mod streams;
 
 use anyhow::Result;
 
-use super::measure::Demand::{self, AtLeast, AtMost};
-use super::measure::Measure;
+pub(crate) use cluster::CLUSTER;
+
+use super::measure::{Demand, Measure};
 use super::stand::Stand;
 
 /// One kind of work.
@@ -18,6 +20,7 @@ pub(crate) enum Kind {
     PutOne,
     PutCompact,
     Churn,
+    ChurnSteady,
     PutLarge(usize),
     Get { serializable: bool },
     List,
@@ -26,6 +29,11 @@ pub(crate) enum Kind {
     Watch,
     KeepAlive,
     Footprint,
+    GetWhileWriting,
+    SlowDisk,
+    Rejoin,
+    Killed,
+    Moved,
 }
 
 /// One row.
@@ -44,24 +52,24 @@ pub(crate) struct Scenario {
     pub(crate) demands: &'static [(&'static str, Demand)],
 }
 
+const fn at_least(must: f64, aim: f64) -> Demand {
+    Demand::AtLeast { must, aim }
+}
+
+const fn at_most(must: f64, aim: f64) -> Demand {
+    Demand::AtMost { must, aim }
+}
+
+const fn below(must: f64, aim: f64) -> Demand {
+    Demand::Below { must, aim }
+}
+
 const TWICE_AT_HALF: &[(&str, Demand)] = &[
-    (
-        "rate",
-        AtLeast {
-            must: 2.0,
-            aim: 3.0,
-        },
-    ),
-    (
-        "cpu per op",
-        AtMost {
-            must: 0.5,
-            aim: 0.3,
-        },
-    ),
+    ("rate", at_least(2.0, 3.0)),
+    ("cpu per op", at_most(0.5, 0.3)),
 ];
 
-/// All rows. Neighbours that want the same keys share one server and one filling.
+/// All rows of one member. Neighbours that want the same keys share one server and one filling.
 pub(crate) const ALL: &[Scenario] = &[
     Scenario {
         name: "put-many",
@@ -70,20 +78,8 @@ pub(crate) const ALL: &[Scenario] = &[
         value_len: 256,
         kind: Kind::PutMany,
         demands: &[
-            (
-                "rate",
-                AtLeast {
-                    must: 2.0,
-                    aim: 5.0,
-                },
-            ),
-            (
-                "cpu per op",
-                AtMost {
-                    must: 0.5,
-                    aim: 0.25,
-                },
-            ),
+            ("rate", at_least(2.0, 5.0)),
+            ("cpu per op", at_most(0.5, 0.25)),
         ],
     },
     Scenario {
@@ -92,13 +88,7 @@ pub(crate) const ALL: &[Scenario] = &[
         keys: 0,
         value_len: 256,
         kind: Kind::PutOne,
-        demands: &[(
-            "p50",
-            AtMost {
-                must: 1.0,
-                aim: 0.6,
-            },
-        )],
+        demands: &[("p50", at_most(1.0, 0.6))],
     },
     Scenario {
         name: "put-compact",
@@ -106,13 +96,7 @@ pub(crate) const ALL: &[Scenario] = &[
         keys: 100_000,
         value_len: 256,
         kind: Kind::PutCompact,
-        demands: &[(
-            "p99.9",
-            AtMost {
-                must: 0.5,
-                aim: 0.1,
-            },
-        )],
+        demands: &[("p99.9", at_most(0.5, 0.1))],
     },
     Scenario {
         name: "put-1k",
@@ -120,13 +104,7 @@ pub(crate) const ALL: &[Scenario] = &[
         keys: 20_000,
         value_len: 1 << 10,
         kind: Kind::PutLarge(1 << 10),
-        demands: &[(
-            "throughput",
-            AtLeast {
-                must: 1.5,
-                aim: 3.0,
-            },
-        )],
+        demands: &[("throughput", at_least(1.5, 3.0))],
     },
     Scenario {
         name: "put-10k",
@@ -134,13 +112,7 @@ pub(crate) const ALL: &[Scenario] = &[
         keys: 5_000,
         value_len: 10 << 10,
         kind: Kind::PutLarge(10 << 10),
-        demands: &[(
-            "throughput",
-            AtLeast {
-                must: 1.5,
-                aim: 3.0,
-            },
-        )],
+        demands: &[("throughput", at_least(1.5, 3.0))],
     },
     Scenario {
         name: "put-100k",
@@ -148,13 +120,7 @@ pub(crate) const ALL: &[Scenario] = &[
         keys: 1_000,
         value_len: 100 << 10,
         kind: Kind::PutLarge(100 << 10),
-        demands: &[(
-            "throughput",
-            AtLeast {
-                must: 1.5,
-                aim: 3.0,
-            },
-        )],
+        demands: &[("throughput", at_least(1.5, 3.0))],
     },
     Scenario {
         name: "list",
@@ -163,20 +129,8 @@ pub(crate) const ALL: &[Scenario] = &[
         value_len: 1 << 10,
         kind: Kind::List,
         demands: &[
-            (
-                "throughput",
-                AtLeast {
-                    must: 3.0,
-                    aim: 8.0,
-                },
-            ),
-            (
-                "extra memory",
-                AtMost {
-                    must: 0.5,
-                    aim: 0.1,
-                },
-            ),
+            ("throughput", at_least(3.0, 8.0)),
+            ("extra memory", at_most(0.5, 0.1)),
         ],
     },
     Scenario {
@@ -203,13 +157,7 @@ pub(crate) const ALL: &[Scenario] = &[
         keys: 0,
         value_len: 256,
         kind: Kind::KeepAlive,
-        demands: &[(
-            "rate",
-            AtLeast {
-                must: 2.0,
-                aim: 5.0,
-            },
-        )],
+        demands: &[("rate", at_least(2.0, 5.0))],
     },
     Scenario {
         name: "watch",
@@ -217,13 +165,7 @@ pub(crate) const ALL: &[Scenario] = &[
         keys: 0,
         value_len: 256,
         kind: Kind::Watch,
-        demands: &[(
-            "rate",
-            AtLeast {
-                must: 3.0,
-                aim: 5.0,
-            },
-        )],
+        demands: &[("rate", at_least(3.0, 5.0))],
     },
     Scenario {
         name: "footprint",
@@ -232,27 +174,9 @@ pub(crate) const ALL: &[Scenario] = &[
         value_len: 256,
         kind: Kind::Footprint,
         demands: &[
-            (
-                "memory",
-                AtMost {
-                    must: 0.5,
-                    aim: 0.3,
-                },
-            ),
-            (
-                "memory after start",
-                AtMost {
-                    must: 0.5,
-                    aim: 0.3,
-                },
-            ),
-            (
-                "start to first read",
-                AtMost {
-                    must: 0.3,
-                    aim: 0.1,
-                },
-            ),
+            ("memory", at_most(0.5, 0.3)),
+            ("memory after start", at_most(0.5, 0.3)),
+            ("start to first read", at_most(0.3, 0.1)),
         ],
     },
     Scenario {
@@ -261,13 +185,7 @@ pub(crate) const ALL: &[Scenario] = &[
         keys: 1_000_000,
         value_len: 256,
         kind: Kind::Pages,
-        demands: &[(
-            "whole walk",
-            AtMost {
-                must: 0.2,
-                aim: 0.03,
-            },
-        )],
+        demands: &[("whole walk", at_most(0.2, 0.03))],
     },
     Scenario {
         name: "pages-pinned",
@@ -275,13 +193,7 @@ pub(crate) const ALL: &[Scenario] = &[
         keys: 1_000_000,
         value_len: 256,
         kind: Kind::PagesPinned,
-        demands: &[(
-            "whole walk",
-            AtMost {
-                must: 0.5,
-                aim: 0.1,
-            },
-        )],
+        demands: &[("whole walk", at_most(0.5, 0.1))],
     },
     Scenario {
         name: "churn",
@@ -290,28 +202,18 @@ pub(crate) const ALL: &[Scenario] = &[
         value_len: 256,
         kind: Kind::Churn,
         demands: &[
-            (
-                "rate",
-                AtLeast {
-                    must: 2.0,
-                    aim: 4.0,
-                },
-            ),
-            (
-                "cpu per op",
-                AtMost {
-                    must: 0.5,
-                    aim: 0.3,
-                },
-            ),
-            (
-                "file size",
-                AtMost {
-                    must: 1.0,
-                    aim: 0.5,
-                },
-            ),
+            ("rate", at_least(2.0, 4.0)),
+            ("cpu per op", at_most(0.5, 0.3)),
+            ("file size", at_most(1.0, 0.5)),
         ],
+    },
+    Scenario {
+        name: "churn-steady",
+        work: "the same at a fixed rate: equal work",
+        keys: 1_000_000,
+        value_len: 256,
+        kind: Kind::ChurnSteady,
+        demands: &[],
     },
 ];
 
@@ -323,6 +225,7 @@ impl Scenario {
             Kind::PutMany => puts::many(stand).await,
             Kind::PutOne => puts::one(stand).await,
             Kind::PutCompact => puts::compacting(stand, keys).await,
+            Kind::ChurnSteady => puts::churn_steady(stand, keys).await,
             Kind::Churn => puts::churn(stand, keys).await,
             Kind::PutLarge(len) => puts::large(stand, keys, len).await,
             Kind::Get { serializable } => reads::get(stand, keys, serializable).await,
@@ -331,12 +234,24 @@ impl Scenario {
             Kind::PagesPinned => reads::pages_pinned(stand, keys).await,
             Kind::Watch => streams::watch(stand).await,
             Kind::KeepAlive => streams::keep_alive(stand).await,
+            Kind::GetWhileWriting => cluster::get_while_writing(stand).await,
+            Kind::SlowDisk => cluster::slow_disk(stand).await,
+            Kind::Rejoin => cluster::rejoin(stand).await,
+            Kind::Killed => cluster::killed(stand).await,
+            Kind::Moved => cluster::moved(stand).await,
             Kind::Footprint => footprint::footprint(stand).await,
         }
     }
 
     /// Whether `other` can go on with the server that this one has left behind.
     pub(crate) fn shares_with(&self, other: &Scenario) -> bool {
-        self.keys > 0 && self.keys == other.keys && self.value_len == other.value_len
+        // The size of a file can be compared only when both servers have done the same before.
+        // And one of them with a slow disk is good for nothing else.
+        let starts_anew = |s: &Scenario| matches!(s.kind, Kind::ChurnSteady | Kind::SlowDisk);
+        !starts_anew(self)
+            && !starts_anew(other)
+            && self.keys > 0
+            && self.keys == other.keys
+            && self.value_len == other.value_len
     }
 }

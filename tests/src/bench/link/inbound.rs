@@ -2,8 +2,11 @@
 
 use anyhow::{Result, bail};
 
-use super::{Event, Keep, Link, PREFIX_LEN};
-use crate::bench::frame::{self, ACK, END_STREAM, FrameHead, PADDED, kind, number, push_head};
+use super::status::Status;
+use super::{Ending, Event, Keep, Link, PREFIX_LEN};
+use crate::bench::frame::{
+    self, ACK, END_HEADERS, END_STREAM, FrameHead, PADDED, PRIORITY, kind, number, push_head,
+};
 
 /// Consumed bytes are given back to the server in portions of this size.
 const RETURN_AT: u32 = 1 << 29;
@@ -13,6 +16,7 @@ const RETURN_AT: u32 = 1 << 29;
 pub(super) struct Inbound {
     tag: u32,
     keep: Keep,
+    pub(super) keep_next: Keep,
     prefix: [u8; PREFIX_LEN],
     prefix_len: usize,
     missing: usize,
@@ -27,6 +31,7 @@ impl Inbound {
         Self {
             tag,
             keep,
+            keep_next: keep,
             prefix: [0; PREFIX_LEN],
             prefix_len: 0,
             missing: 0,
@@ -51,6 +56,7 @@ impl Inbound {
                     return counted;
                 }
                 self.missing = number(&self.prefix, 1) as usize;
+                self.keep = self.keep_next;
             }
             let (part, rest) = data.split_at(self.missing.min(data.len()));
             self.missing -= part.len();
@@ -70,7 +76,10 @@ impl Inbound {
                 match self.keep {
                     Keep::Count(_) if body.is_empty() => {}
                     Keep::Count(count) => counted += count(&body),
-                    Keep::Nothing | Keep::Bytes => events.push(Event::Message { body }),
+                    Keep::Nothing | Keep::Bytes => events.push(Event::Message {
+                        tag: self.tag,
+                        body,
+                    }),
                 }
             }
         }
@@ -100,8 +109,8 @@ impl Link {
     fn handle(&mut self, head: FrameHead, payload: &[u8], events: &mut Vec<Event>) -> Result<()> {
         match head.kind {
             kind::DATA => self.on_data(head, payload, events),
-            kind::HEADERS if head.has(END_STREAM) => self.close(head.stream, events),
-            kind::RST_STREAM => self.close(head.stream, events),
+            kind::HEADERS => self.on_headers(head, payload, events)?,
+            kind::RST_STREAM => self.close(head.stream, false, events),
             kind::SETTINGS if !head.has(ACK) => self.on_settings(payload),
             kind::PING if !head.has(ACK) => {
                 push_head(&mut self.output, payload.len(), kind::PING, ACK, 0);
@@ -122,6 +131,22 @@ impl Link {
                 String::from_utf8_lossy(payload.get(8..).unwrap_or_default())
             ),
             _ => {}
+        }
+        Ok(())
+    }
+
+    fn on_headers(
+        &mut self,
+        head: FrameHead,
+        payload: &[u8],
+        events: &mut Vec<Event>,
+    ) -> Result<()> {
+        if !head.has(END_HEADERS) || head.has(PADDED) || head.has(PRIORITY) {
+            bail!("a header block is split or padded, which no server under measurement does");
+        }
+        let status = self.statuses.read(payload)?;
+        if head.has(END_STREAM) {
+            self.close(head.stream, status == Status::Good, events);
         }
         Ok(())
     }
@@ -150,7 +175,7 @@ impl Link {
             }
         }
         if head.has(END_STREAM) {
-            self.close(head.stream, events);
+            self.close(head.stream, false, events);
         }
     }
 
@@ -171,7 +196,7 @@ impl Link {
         self.send_blocked();
     }
 
-    fn close(&mut self, stream: u32, events: &mut Vec<Event>) {
+    fn close(&mut self, stream: u32, good: bool, events: &mut Vec<Event>) {
         if let Some(state) = self.streams.remove(&stream) {
             let Inbound {
                 tag,
@@ -179,11 +204,12 @@ impl Link {
                 bytes,
                 ..
             } = state.inbound;
-            events.push(Event::Closed {
+            events.push(Event::Closed(Ending {
                 tag,
                 messages,
                 bytes,
-            });
+                good,
+            }));
         }
     }
 }

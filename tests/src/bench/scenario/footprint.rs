@@ -9,17 +9,16 @@ use crate::bench::measure::{Measure, measure};
 use crate::bench::requests::key;
 use crate::bench::stand::Stand;
 use crate::clock::{now, poll};
-use crate::usage::anonymous_memory;
 use crate::wire::Wire;
 
 pub(super) async fn footprint(stand: &mut Stand) -> Result<Vec<Measure>> {
-    let filled = anonymous_memory(stand.pid())?;
+    let filled = stand.memory()?;
     stand.stop()?;
     // After the stop, when everything has reached its file.
     let file = stand.file_size()?;
     let started = now();
     stand.start_again()?;
-    let endpoint = stand.setup().endpoint();
+    let endpoint = stand.endpoint();
     let read = async || {
         let wire = Wire::connect(&endpoint).await.ok()?;
         let request = RangeRequest {
@@ -34,11 +33,7 @@ pub(super) async fn footprint(stand: &mut Stand) -> Result<Vec<Measure>> {
     let first_read = now() - started;
     Ok(vec![
         measure("memory", "MB", filled as f64 / 1e6),
-        measure(
-            "memory after start",
-            "MB",
-            anonymous_memory(stand.pid())? as f64 / 1e6,
-        ),
+        measure("memory after start", "MB", stand.memory()? as f64 / 1e6),
         measure("start to first read", "ms", first_read.as_secs_f64() * 1e3),
         measure("file size", "MB", file as f64 / 1e6),
     ])

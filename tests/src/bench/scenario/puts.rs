@@ -4,22 +4,29 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use crate::bench::load::{Crowd, closed_loop, open_loop};
+use crate::bench::load::{Crowd, THOUSAND, closed_loop, open_loop};
 use crate::bench::measure::{Measure, measure};
 use crate::bench::meter::{Meter, Window};
 use crate::bench::requests::Puts;
 use crate::bench::stand::Stand;
-use crate::usage::anonymous_memory;
 
-const THOUSAND: Crowd = Crowd {
-    callers: 1000,
-    connections: 100,
-};
 /// Puts per second where the rate is given: a quarter of what etcd can do on two cores.
 const STEADY_RATE: f64 = 2_000.0;
 
+/// Puts per second of random overwrites: about half of what etcd can do with a million keys on two cores.
+const CHURN_RATE: f64 = 6_000.0;
+
 pub(super) async fn many(stand: &Stand) -> Result<Vec<Measure>> {
-    let window = closed(stand, THOUSAND, 1_000_000, 256, None, stand.size.seconds).await?;
+    let window = closed(
+        stand,
+        &stand.ports(),
+        THOUSAND,
+        1_000_000,
+        256,
+        None,
+        stand.size.seconds,
+    )
+    .await?;
     let mut measures = common(stand, &window)?;
     measures.push(measure("written per op", "B", written_each(&window)));
     Ok(measures)
@@ -29,18 +36,52 @@ pub(super) async fn one(stand: &Stand) -> Result<Vec<Measure>> {
     let crowd = Crowd {
         callers: 1,
         connections: 1,
+        pause: Duration::ZERO,
     };
-    let window = closed(stand, crowd, 1_000_000, 256, None, stand.size.seconds).await?;
+    let leader = stand.leader().await?;
+    let ports = [stand.ports()[leader]];
+    let window = closed(
+        stand,
+        &ports,
+        crowd,
+        1_000_000,
+        256,
+        None,
+        stand.size.seconds,
+    )
+    .await?;
     common(stand, &window)
 }
 
 pub(super) async fn churn(stand: &Stand, keys: u64) -> Result<Vec<Measure>> {
     let seconds = stand.size.seconds * 12.0;
     let every = Some(Duration::from_secs(10));
-    let window = closed(stand, THOUSAND, keys, 256, every, seconds).await?;
+    let window = closed(stand, &stand.ports(), THOUSAND, keys, 256, every, seconds).await?;
     let mut measures = common(stand, &window)?;
     measures.push(measure("written per op", "B", written_each(&window)));
     measures.push(measure("file size", "MB", stand.file_size()? as f64 / 1e6));
+    Ok(measures)
+}
+
+pub(super) async fn churn_steady(stand: &Stand, keys: u64) -> Result<Vec<Measure>> {
+    let meter = Meter::new();
+    let load = open_loop(&stand.ports(), 100, CHURN_RATE, &meter, |connection| {
+        Puts::new(connection as u64, keys, 256)
+    })
+    .await?;
+    let compactor = stand.compact_every(Duration::from_secs(10), &meter).await?;
+    let seconds = stand.size.seconds * 12.0;
+    let window = meter
+        .window(&stand.pids(), stand.size.warm(), seconds)
+        .await?;
+    let file = stand.file_size()?;
+    drop((load, compactor));
+    check(&window)?;
+    let mut measures = vec![
+        measure("file size", "MB", file as f64 / 1e6),
+        measure("puts", "1", meter.total() as f64),
+    ];
+    measures.extend(common(stand, &window)?);
     Ok(measures)
 }
 
@@ -48,9 +89,19 @@ pub(super) async fn large(stand: &Stand, keys: u64, len: usize) -> Result<Vec<Me
     let crowd = Crowd {
         callers: 64,
         connections: 16,
+        pause: Duration::ZERO,
     };
     let every = Some(Duration::from_secs(5));
-    let window = closed(stand, crowd, keys, len, every, stand.size.seconds * 2.0).await?;
+    let window = closed(
+        stand,
+        &stand.ports(),
+        crowd,
+        keys,
+        len,
+        every,
+        stand.size.seconds * 2.0,
+    )
+    .await?;
     let mut measures = vec![measure("throughput", "MB/s", window.megabytes())];
     measures.extend(common(stand, &window)?);
     measures.push(measure("written per op", "B", written_each(&window)));
@@ -60,14 +111,14 @@ pub(super) async fn large(stand: &Stand, keys: u64, len: usize) -> Result<Vec<Me
 
 pub(super) async fn compacting(stand: &Stand, keys: u64) -> Result<Vec<Measure>> {
     let meter = Meter::new();
-    let load = open_loop(stand.port(), 50, STEADY_RATE, &meter, |connection| {
+    let load = open_loop(&stand.ports(), 50, STEADY_RATE, &meter, |connection| {
         Puts::new(connection as u64, keys, 256)
     })
     .await?;
     let compactor = stand.compact_every(Duration::from_secs(2), &meter).await?;
     let size = stand.size;
     let window = meter
-        .window(stand.pid(), size.warm(), size.seconds * 2.0)
+        .window(&stand.pids(), size.warm(), size.seconds * 2.0)
         .await?;
     drop((load, compactor));
     check(&window)?;
@@ -76,6 +127,7 @@ pub(super) async fn compacting(stand: &Stand, keys: u64) -> Result<Vec<Measure>>
 
 async fn closed(
     stand: &Stand,
+    ports: &[u16],
     crowd: Crowd,
     keys: u64,
     value_len: usize,
@@ -83,7 +135,7 @@ async fn closed(
     seconds: f64,
 ) -> Result<Window> {
     let meter = Meter::new();
-    let load = closed_loop(stand.port(), crowd, &meter, |connection| {
+    let load = closed_loop(ports, crowd, &meter, |connection| {
         Puts::new(connection as u64, keys, value_len)
     })
     .await?;
@@ -92,7 +144,7 @@ async fn closed(
         None => None,
     };
     let window = meter
-        .window(stand.pid(), stand.size.warm(), seconds)
+        .window(&stand.pids(), stand.size.warm(), seconds)
         .await?;
     drop((load, compactor));
     check(&window)?;
@@ -112,7 +164,8 @@ fn common(stand: &Stand, window: &Window) -> Result<Vec<Measure>> {
         measure("p99", "µs", window.latency(0.99)),
         measure("p99.9", "µs", window.latency(0.999)),
         measure("cpu per op", "µs", window.cpu_each()),
-        measure("memory", "MB", anonymous_memory(stand.pid())? as f64 / 1e6),
+        measure("generator per op", "µs", window.own_cpu_each()),
+        measure("memory", "MB", stand.memory()? as f64 / 1e6),
     ])
 }
 

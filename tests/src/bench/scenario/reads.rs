@@ -8,28 +8,26 @@ use ferrod_proto::etcdserverpb::{RangeRequest, RangeResponse};
 use prost::Message;
 
 use crate::bench::link::{Call, Event, Keep, Link};
-use crate::bench::load::{Crowd, closed_loop, open_loop};
+use crate::bench::load::{Crowd, THOUSAND, closed_loop, open_loop};
 use crate::bench::measure::{Measure, measure};
 use crate::bench::meter::Meter;
 use crate::bench::requests::{Gets, Lists, PREFIX, PREFIX_END, Puts};
 use crate::bench::stand::Stand;
 use crate::clock::now;
-use crate::usage::{anonymous_memory, usage};
+use crate::usage::{anonymous_memory, usage_of_all};
 
 pub(super) async fn get(stand: &Stand, keys: u64, serializable: bool) -> Result<Vec<Measure>> {
     let meter = Meter::new();
-    let crowd = Crowd {
-        callers: 1000,
-        connections: 100,
-    };
-    let load = closed_loop(stand.port(), crowd, &meter, |connection| Gets {
+    let load = closed_loop(&stand.ports(), THOUSAND, &meter, |connection| Gets {
         rng: fastrand::Rng::with_seed(connection as u64),
         keys,
         serializable,
     })
     .await?;
     let size = stand.size;
-    let window = meter.window(stand.pid(), size.warm(), size.seconds).await?;
+    let window = meter
+        .window(&stand.pids(), size.warm(), size.seconds)
+        .await?;
     drop(load);
     ensure!(window.failed == 0, "{} gets were refused", window.failed);
     Ok(vec![
@@ -38,30 +36,36 @@ pub(super) async fn get(stand: &Stand, keys: u64, serializable: bool) -> Result<
         measure("p99", "µs", window.latency(0.99)),
         measure("p99.9", "µs", window.latency(0.999)),
         measure("cpu per op", "µs", window.cpu_each()),
+        measure("generator per op", "µs", window.own_cpu_each()),
     ])
 }
 
 pub(super) async fn list(stand: &Stand, keys: u64) -> Result<Vec<Measure>> {
     let meter = Meter::new();
-    let (pid, before) = (stand.pid(), anonymous_memory(stand.pid())?);
+    let (pids, before) = (stand.pids(), stand.memory()?);
     let crowd = Crowd {
         callers: 4,
         connections: 4,
+        pause: Duration::ZERO,
     };
-    let load = closed_loop(stand.port(), crowd, &meter, |_| Lists { keys }).await?;
+    let load = closed_loop(&stand.ports(), crowd, &meter, |_| Lists { keys }).await?;
     let peak = tokio::task::spawn_local({
-        let meter = meter.clone();
+        let (meter, pids) = (meter.clone(), pids.clone());
         async move {
             let mut peak = before;
             while !meter.is_stopped() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
-                peak = peak.max(anonymous_memory(pid).unwrap_or(0));
+                peak = peak.max(
+                    pids.iter()
+                        .filter_map(|pid| anonymous_memory(*pid).ok())
+                        .sum(),
+                );
             }
             peak
         }
     });
     let size = stand.size;
-    let window = meter.window(pid, size.warm(), size.seconds).await?;
+    let window = meter.window(&pids, size.warm(), size.seconds).await?;
     drop(load);
     let peak = peak.await?;
     ensure!(window.failed == 0, "{} ranges were refused", window.failed);
@@ -76,6 +80,11 @@ pub(super) async fn list(stand: &Stand, keys: u64) -> Result<Vec<Measure>> {
             "µs",
             window.used.cpu_us as f64 * 1e6 / window.bytes.max(1) as f64,
         ),
+        measure(
+            "generator per MB",
+            "µs",
+            window.own_cpu_us as f64 * 1e6 / window.bytes.max(1) as f64,
+        ),
         measure("extra memory", "MB", extra as f64 / 1e6),
     ])
 }
@@ -86,7 +95,7 @@ pub(super) async fn pages(stand: &Stand, keys: u64) -> Result<Vec<Measure>> {
 
 pub(super) async fn pages_pinned(stand: &Stand, keys: u64) -> Result<Vec<Measure>> {
     let meter = Meter::new();
-    let load = open_loop(stand.port(), 10, 1_000.0, &meter, |connection| {
+    let load = open_loop(&stand.ports(), 10, 1_000.0, &meter, |connection| {
         Puts::new(connection as u64, keys, 256)
     })
     .await?;
@@ -97,7 +106,7 @@ pub(super) async fn pages_pinned(stand: &Stand, keys: u64) -> Result<Vec<Measure
 
 async fn walk(stand: &Stand, keys: u64, pinned: bool) -> Result<Vec<Measure>> {
     let mut link = Link::connect(stand.port()).await?;
-    let (before, started) = (usage(stand.pid())?, now());
+    let (before, started) = (usage_of_all(&stand.pids())?, now());
     let (mut seen, mut pages) = (0, 0u32);
     let mut request = RangeRequest {
         key: PREFIX.into(),
@@ -119,7 +128,7 @@ async fn walk(stand: &Stand, keys: u64, pinned: bool) -> Result<Vec<Measure>> {
     }
     let lasted = now() - started;
     ensure!(seen == keys, "the walk saw {seen} of {keys} keys");
-    let cpu_us = usage(stand.pid())?.cpu_us - before.cpu_us;
+    let cpu_us = usage_of_all(&stand.pids())?.cpu_us - before.cpu_us;
     Ok(vec![
         measure("whole walk", "ms", lasted.as_secs_f64() * 1e3),
         measure(
@@ -146,10 +155,10 @@ async fn fetch(link: &mut Link, request: &RangeRequest) -> Result<RangeResponse>
         link.turn(&mut events).await?;
         for event in events.drain(..) {
             match event {
-                Event::Message { body } => page = Some(RangeResponse::decode(&body[..])?),
-                Event::Closed { .. } => match page {
-                    Some(page) => return Ok(page),
-                    None => bail!("a page was refused"),
+                Event::Message { body, .. } => page = Some(RangeResponse::decode(&body[..])?),
+                Event::Closed(ending) => match page {
+                    Some(page) if ending.good => return Ok(page),
+                    _ => bail!("a page was refused"),
                 },
             }
         }
