@@ -19,6 +19,12 @@ pub enum Input {
     /// This peer's connections closed. If it led, it is forgotten, so that votes are possible
     /// before its lease ends.
     LeaderGone(MemberId),
+    /// The delay after [`Action::CampaignSoon`] is over.
+    CampaignDue,
+    /// Hand leadership to the member that is fittest, if this one leads.
+    HandOver,
+    /// Lead no more: this member cannot, and nobody takes over.
+    StepDown,
     /// Someone wants these in the log.
     Propose(Vec<Proposal>),
     /// Someone wants to know how far a linearizable read must have applied.
@@ -63,6 +69,12 @@ pub enum Input {
 pub enum Action {
     /// Role, leader or term changed.
     RoleChanged(SoftState),
+    /// The leader is gone: [`Input::CampaignDue`] after this part of
+    /// [`Pace::campaign_within`](crate::Pace::campaign_within). Replaces an earlier one.
+    CampaignSoon {
+        /// The part, in thousandths; below 1500.
+        permille: u32,
+    },
     /// May be lost, repeated or overtaken.
     Send(Vec<PeerMessage>),
     /// To be written; durable before [`Input::Persisted`] comes back.

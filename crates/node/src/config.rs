@@ -37,6 +37,8 @@ pub struct Config {
     pub boot_nonce: u64,
     /// Ticks after which a read asks again.
     pub read_retry_ticks: u32,
+    /// Ticks after which a proposal that waits for a leader is refused.
+    pub proposal_wait_ticks: u32,
     /// Bounds of queues and batches.
     pub limits: Limits,
     /// Where raft's own log goes; nowhere if `None`.
@@ -56,6 +58,10 @@ pub struct Limits {
     pub apply_bytes_max: u64,
     /// Bytes of payload proposed, and so written, at once; one proposal is always taken.
     pub batch_bytes_max: u64,
+    /// Bytes of proposals that may wait for a leader.
+    pub waiting_bytes_max: u64,
+    /// Reads that may wait for their index.
+    pub reads_max: usize,
     /// Bytes of applied entries kept in memory for peers that lag.
     pub log_bytes_max: u64,
     /// The same while there is no peer.
@@ -70,6 +76,8 @@ impl Default for Limits {
             uncommitted_bytes_max: 256 << 20,
             apply_bytes_max: 4 << 20,
             batch_bytes_max: 4 << 20,
+            waiting_bytes_max: 16 << 20,
+            reads_max: 256 << 10,
             log_bytes_max: 64 << 20,
             log_bytes_max_alone: 1 << 20,
         }
@@ -88,6 +96,7 @@ impl Config {
             seed,
             boot_nonce,
             read_retry_ticks: 5,
+            proposal_wait_ticks: 70,
             limits: Limits::default(),
             log: None,
         }

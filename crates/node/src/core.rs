@@ -20,17 +20,19 @@ mod state_transfer;
 mod terms;
 mod transfers;
 mod validate;
+mod waiting;
 
 use std::collections::VecDeque;
 
 use raft::{RawNode, StateRole, Storage as _};
 
-use self::election::Wish;
+use self::election::{Hunt, Wish};
 use self::forwarded::Forwarded;
 use self::gate::Gate;
 use self::mem_log::MemLog;
 use self::outbox::Outbox;
 use self::reads::Reads;
+use self::waiting::Waiting;
 use crate::recovered::Start;
 use crate::{
     Action, AppliedChange, ConfChange, ConfState, Config, Error, Input, LogIndex, MemberId,
@@ -65,6 +67,9 @@ pub struct Core {
     /// The copy of the state that is being put in place of this member's.
     installing: Option<LogIndex>,
     wish: Option<Wish>,
+    hunt: Option<Hunt>,
+    /// Proposals that wait for a leader.
+    waiting: Waiting,
     /// Changes of membership that wait for the one before them: whoever hears that a change is
     /// applied may propose the next one before the core hears of it.
     waiting_changes: VecDeque<Proposal>,
@@ -115,6 +120,8 @@ impl Core {
             campaigns: 0,
             installing: None,
             wish: None,
+            hunt: None,
+            waiting: Waiting::default(),
             waiting_changes: VecDeque::new(),
             raft,
             config,
@@ -155,7 +162,10 @@ impl Core {
             Input::Campaign => self.wish = Some(Wish::Campaign),
             Input::Peer(message) => self.peer(message, actions),
             Input::Unreachable(peer) => self.raft.report_unreachable(peer.0),
-            Input::LeaderGone(peer) => self.leader_gone(peer),
+            Input::LeaderGone(peer) => self.leader_gone(peer, actions),
+            Input::CampaignDue => self.campaign_due(actions),
+            Input::HandOver => self.hand_over(),
+            Input::StepDown => self.step_down(),
             Input::Propose(proposals) => self.propose(proposals, actions),
             Input::Read(read) => self.reads.add(read),
             Input::Transfer(member) => self.transfer(member),
@@ -333,6 +343,12 @@ impl Core {
         self.leads().then_some(all)
     }
 
+    /// Ticks without a leader before an election.
+    #[must_use]
+    pub fn election_ticks(&self) -> u32 {
+        self.config.election_ticks
+    }
+
     /// Bytes of entries in memory.
     #[must_use]
     pub fn log_bytes(&self) -> u64 {
@@ -350,8 +366,9 @@ impl Core {
         )
     }
 
-    /// Fails every read that waits: the member is stopping.
-    pub fn fail_reads(&mut self, actions: &mut Vec<Action>) {
+    /// Fails every read and proposal that waits: the member is stopping.
+    pub fn give_up(&mut self, actions: &mut Vec<Action>) {
+        self.drop_waiting(actions);
         let reads = self.reads.fail_all();
         if !reads.is_empty() {
             actions.push(Action::ReadFailed {

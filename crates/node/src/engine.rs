@@ -20,7 +20,7 @@ use self::writer::WriteJob;
 pub(crate) use self::writer::Writer;
 use crate::status::Board;
 use crate::{
-    Action, Batch, Core, DropReason, Error, Input, LogIndex, MemberId, Observer, PeerBody,
+    Action, Batch, Core, DropReason, Error, Input, Limits, LogIndex, MemberId, Observer, PeerBody,
     PeerMessage, ProgressCallback, Proposal, ReadFailure, ReadId, Role, SoftState, StateMachine,
     Transport,
 };
@@ -82,6 +82,9 @@ pub enum Next {
 pub struct Pace {
     /// Length of a tick of raft's clock.
     pub tick: Duration,
+    /// Bound of the random delay between the loss of a leader's connections and the first try to
+    /// replace it: a small part of the election timeout, and many times a round trip and a sync.
+    pub campaign_within: Duration,
     /// Quiet time after which the end of the log is made provable.
     pub idle_after: Duration,
     /// A member that is alone applies up to this many entries on the node thread, if nothing else
@@ -93,6 +96,7 @@ impl Default for Pace {
     fn default() -> Pace {
         Pace {
             tick: Duration::from_millis(100),
+            campaign_within: Duration::from_millis(100),
             idle_after: Duration::from_millis(20),
             apply_here_max: 4,
         }
@@ -107,7 +111,7 @@ pub(crate) struct Engine<S, T> {
     observer: Arc<dyn Observer>,
     board: Arc<Board>,
     pace: Pace,
-    batch_bytes_max: u64,
+    limits: Limits,
     inputs: Vec<Input>,
     actions: Vec<Action>,
     proposals: VecDeque<Proposal>,
@@ -116,6 +120,12 @@ pub(crate) struct Engine<S, T> {
     writes: Vec<Batch>,
     applies: VecDeque<ApplyJob>,
     next_tick: Duration,
+    /// When to try to replace a leader that is gone.
+    campaign_at: Option<Duration>,
+    /// Since when the disk owes an answer.
+    writing_since: Option<Duration>,
+    /// Until when a member that stops waits for another one to lead; unset while it does not stop.
+    hand_over_until: Option<Duration>,
     /// When the log counts as idle; unset while there is nothing to prove.
     idle_at: Option<Duration>,
     flushed: Option<LogIndex>,
@@ -132,7 +142,7 @@ impl<S: StateMachine, T: Transport> Engine<S, T> {
         observer: Arc<dyn Observer>,
         board: Arc<Board>,
         pace: Pace,
-        batch_bytes_max: u64,
+        limits: Limits,
     ) -> Engine<S, T> {
         Engine {
             core,
@@ -141,7 +151,7 @@ impl<S: StateMachine, T: Transport> Engine<S, T> {
             observer,
             board,
             pace,
-            batch_bytes_max,
+            limits,
             inputs: Vec::new(),
             actions: Vec::new(),
             proposals: VecDeque::new(),
@@ -150,6 +160,9 @@ impl<S: StateMachine, T: Transport> Engine<S, T> {
             writes: Vec::new(),
             applies: VecDeque::new(),
             next_tick: Duration::ZERO,
+            campaign_at: None,
+            writing_since: None,
+            hand_over_until: None,
             idle_at: None,
             flushed: None,
             probe: false,
@@ -171,6 +184,8 @@ impl<S: StateMachine, T: Transport> Engine<S, T> {
         for event in events.drain(..) {
             self.take(event)?;
         }
+        self.watch_disk(now);
+        self.prepare_stop(now);
         self.take_proposals();
         if !self.inputs.is_empty() {
             self.core
@@ -186,17 +201,20 @@ impl<S: StateMachine, T: Transport> Engine<S, T> {
         if !self.proposals.is_empty() || !self.inputs.is_empty() {
             return Ok(Next::Again);
         }
-        if self.stopping && self.crew.is_idle() {
+        if self.stopping && self.crew.is_idle() && !self.hands_over(now) {
             self.finish(now, more)?;
             return Ok(Next::Stopped);
         }
-        Ok(Next::Wait(self.idle_at.map_or(self.next_tick, |idle_at| {
-            idle_at.min(self.next_tick)
-        })))
+        let deadlines = [Some(self.next_tick), self.idle_at, self.campaign_at];
+        let earliest = deadlines.into_iter().flatten().min();
+        Ok(Next::Wait(earliest.expect("there is always a next tick")))
     }
 
     /// At most one tick per call: after a pause many at once would look like a lost leader.
     fn tick(&mut self, now: Duration) {
+        if self.campaign_at.take_if(|at| *at <= now).is_some() {
+            self.inputs.push(Input::CampaignDue);
+        }
         if now < self.next_tick {
             return;
         }
@@ -227,6 +245,9 @@ impl<S: StateMachine, T: Transport> Engine<S, T> {
             } => {
                 self.crew.done(writes, applies);
                 news.iter().for_each(|_| before_advance());
+                if writes > 0 {
+                    self.writing_since = None;
+                }
                 self.inputs.extend(news);
             }
             Event::Failed(error) => return Err(error),
@@ -239,9 +260,67 @@ impl<S: StateMachine, T: Transport> Engine<S, T> {
         if self.stopping {
             return callback(Err(ReadFailure::Stopped));
         }
+        if self.reads.len() >= self.limits.reads_max {
+            return callback(Err(ReadFailure::Overloaded));
+        }
         self.last_read = ReadId(self.last_read.0 + 1);
         self.reads.insert(self.last_read, callback);
         self.inputs.push(Input::Read(self.last_read));
+    }
+
+    fn election_timeout(&self) -> Duration {
+        self.pace.tick * self.core.election_ticks()
+    }
+
+    /// A leader whose disk does not answer holds up everyone: it hands over, or at least gives up.
+    /// Heartbeats and reads need no disk, so without this it would lead for ever.
+    fn watch_disk(&mut self, now: Duration) {
+        if !self.crew.is_writing() {
+            self.writing_since = None;
+            return;
+        }
+        let took = now.saturating_sub(*self.writing_since.get_or_insert(now));
+        let (patience, leads) = (self.election_timeout(), self.leads());
+        let on_tick = self.inputs.iter().any(|input| matches!(input, Input::Tick));
+        if !leads || !on_tick || self.core.is_sole_voter() || took < patience {
+            return;
+        }
+        // A hand-over that fails takes an election timeout to do so.
+        let too_long = took >= patience * 2 - self.pace.tick;
+        self.inputs.push(if too_long {
+            Input::StepDown
+        } else {
+            Input::HandOver
+        });
+    }
+
+    fn leads(&self) -> bool {
+        self.core.soft_state().role == Role::Leader
+    }
+
+    /// A leader that stops hands over first, so that nobody waits for an election timeout.
+    fn prepare_stop(&mut self, now: Duration) {
+        if !self.stopping {
+            return;
+        }
+        let hands_over = self.leads() && self.core.conf_state().voters.len() > 1;
+        let patience = if hands_over {
+            self.election_timeout()
+        } else {
+            Duration::ZERO
+        };
+        let until = *self.hand_over_until.get_or_insert(now + patience);
+        // A leader that was just elected knows of nobody yet who could take over.
+        if hands_over && now < until {
+            self.inputs.push(Input::HandOver);
+        }
+    }
+
+    /// Whether it is worth to wait for the next leader.
+    fn hands_over(&self, now: Duration) -> bool {
+        let soft = self.core.soft_state();
+        let open = soft.role == Role::Leader || soft.leader == MemberId::NONE;
+        open && self.hand_over_until.is_some_and(|until| now < until)
     }
 
     /// Takes proposals up to the byte limit, at least one. Everything that queued up during the
@@ -251,7 +330,7 @@ impl<S: StateMachine, T: Transport> Engine<S, T> {
         let mut count = 0;
         for proposal in &self.proposals {
             bytes += proposal.payload.len() as u64;
-            if count > 0 && bytes > self.batch_bytes_max {
+            if count > 0 && bytes > self.limits.batch_bytes_max {
                 break;
             }
             count += 1;
@@ -282,7 +361,7 @@ impl<S: StateMachine, T: Transport> Engine<S, T> {
         loop {
             self.publish();
             for action in std::mem::take(&mut self.actions) {
-                self.carry_out(action);
+                self.carry_out(action, now);
             }
             let news = if !self.writes.is_empty() {
                 self.idle_at = Some(now + self.pace.idle_after);
@@ -312,8 +391,12 @@ impl<S: StateMachine, T: Transport> Engine<S, T> {
             .set_log(self.core.committed(), self.core.last_index());
     }
 
-    fn carry_out(&mut self, action: Action) {
+    fn carry_out(&mut self, action: Action, now: Duration) {
         match action {
+            Action::CampaignSoon { permille } => {
+                let delay = self.pace.campaign_within * permille / 1000;
+                self.campaign_at = Some(now + delay);
+            }
             Action::RoleChanged(state) => {
                 self.board.set_soft(state);
                 self.applies.push_back(ApplyJob::Role(state));
@@ -404,7 +487,7 @@ impl<S: StateMachine, T: Transport> Engine<S, T> {
 
     fn finish(&mut self, now: Duration, more: &dyn Fn() -> bool) -> Result<(), Error> {
         fail::fail_point!("raftBeforeStop");
-        self.core.fail_reads(&mut self.actions);
+        self.core.give_up(&mut self.actions);
         self.prove(now, more)
     }
 

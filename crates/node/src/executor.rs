@@ -103,7 +103,7 @@ impl<S: StateMachine, T: Transport> Executor<S, T> {
             observer,
             clock,
         } = parts;
-        let bytes_max = config.limits.batch_bytes_max;
+        let limits = config.limits;
         let core = Core::new(config, recovered, &from)?;
         let board = Arc::new(Board::default());
         board.set_applied(from.applied);
@@ -113,7 +113,8 @@ impl<S: StateMachine, T: Transport> Executor<S, T> {
         let (events, inbox) = queue();
         let writer = Writer::new(log, clock.clone(), observer.clone(), board.clone());
         let machine = Arc::new(Mutex::new(Applier::new(machine, board.clone())));
-        let (crew, writer, applier) = Crew::new(writer, machine.clone(), &events, bytes_max);
+        let (crew, writer, applier) =
+            Crew::new(writer, machine.clone(), &events, limits.batch_bytes_max);
         let engine = Engine::new(
             core,
             crew,
@@ -121,7 +122,7 @@ impl<S: StateMachine, T: Transport> Executor<S, T> {
             observer.clone(),
             board.clone(),
             pace,
-            bytes_max,
+            limits,
         );
         Ok(Executor {
             handle: NodeHandle::new(events, board),

@@ -92,6 +92,9 @@ pub enum ReadFailure {
     /// Leader or term changed while the round was under way.
     #[error("leader changed")]
     LeaderChanged,
+    /// Too many reads wait already.
+    #[error("too many reads wait")]
+    Overloaded,
     /// The member is stopping.
     #[error("stopped")]
     Stopped,

@@ -235,6 +235,9 @@ impl Engine {
             Ok(Err(ferrod_node::ReadFailure::LeaderChanged)) => {
                 return Err(status::of(ApiError::LeaderChanged));
             }
+            Ok(Err(ferrod_node::ReadFailure::Overloaded)) => {
+                return Err(status::of(ApiError::TooManyRequests));
+            }
             Ok(Err(ferrod_node::ReadFailure::Stopped)) | Err(_) => {
                 return Err(status::of(ApiError::Stopped));
             }

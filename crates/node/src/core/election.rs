@@ -13,9 +13,22 @@ pub(super) enum Wish {
     TakeOver(eraftpb::Message),
 }
 
+/// Tries to replace a leader whose connections closed. After these the election timeout decides.
+const HUNT_TRIES_MAX: u32 = 5;
+
+/// The search for a new leader after the old one's connections closed.
+pub(super) struct Hunt {
+    /// Tries so far.
+    tries: u32,
+    /// The term this member was a candidate of at the last try: a vote that is still open then has
+    /// been split.
+    candidacy: Option<u64>,
+}
+
 impl Core {
     pub(super) fn tick(&mut self, actions: &mut Vec<Action>) {
         self.tick_transfers(actions);
+        self.tick_waiting(actions);
         if self.raft.raft.leader_id != raft::INVALID_ID
             && let Some(context) = self.reads.tick()
         {
@@ -80,9 +93,68 @@ impl Core {
         }
     }
 
-    pub(super) fn leader_gone(&mut self, peer: MemberId) {
+    /// Forgets the leader if it is this peer, and campaigns after a short random delay: votes are
+    /// possible again only where the leader is forgotten, so members that still hear it are left
+    /// alone.
+    pub(super) fn leader_gone(&mut self, peer: MemberId, actions: &mut Vec<Action>) {
         let raft = &mut self.raft.raft;
         if raft.state == StateRole::Follower && raft.leader_id == peer.0 {
+            raft.become_follower(raft.term, raft::INVALID_ID);
+            let hunt = Hunt {
+                tries: 0,
+                candidacy: None,
+            };
+            self.wait_for_hunt(hunt, actions);
+        }
+    }
+
+    /// The delay after [`Action::CampaignSoon`] is over: campaigns, if there is still no leader.
+    pub(super) fn campaign_due(&mut self, actions: &mut Vec<Action>) {
+        let raft = &self.raft.raft;
+        let Some(hunt) = self.hunt.take() else { return };
+        if raft.leader_id != raft::INVALID_ID || hunt.tries >= HUNT_TRIES_MAX {
+            return;
+        }
+        let candidacy = (raft.state == StateRole::Candidate).then_some(raft.term);
+        if candidacy.is_none() || candidacy == hunt.candidacy {
+            self.wish = Some(Wish::Campaign);
+        }
+        let next = Hunt {
+            tries: hunt.tries + 1,
+            candidacy,
+        };
+        self.wait_for_hunt(next, actions);
+    }
+
+    fn wait_for_hunt(&mut self, hunt: Hunt, actions: &mut Vec<Action>) {
+        let (seed, member) = (self.config.seed, self.config.member.0);
+        let permille = jitter::campaign_delay(seed, member, self.raft.raft.term, hunt.tries);
+        self.hunt = Some(hunt);
+        actions.push(Action::CampaignSoon { permille });
+    }
+
+    /// Hands leadership to the voter that has most of the log, of those heard of lately.
+    pub(super) fn hand_over(&mut self) {
+        let raft = &self.raft.raft;
+        if !self.leads() || raft.lead_transferee.is_some() {
+            return;
+        }
+        let is_fit = |member: &MemberId| *member != self.config.member;
+        let others = self.conf_state.voters.iter().copied().filter(is_fit);
+        let progress = others.filter_map(|member| {
+            let progress = raft.prs().get(member.0)?;
+            let known = progress.recent_active;
+            known.then_some((progress.matched, member))
+        });
+        if let Some((_, member)) = progress.max_by_key(|(matched, _)| *matched) {
+            self.transfer(member);
+        }
+    }
+
+    /// Leads no more, whoever comes next.
+    pub(super) fn step_down(&mut self) {
+        if self.leads() {
+            let raft = &mut self.raft.raft;
             raft.become_follower(raft.term, raft::INVALID_ID);
         }
     }

@@ -12,13 +12,22 @@ pub(super) fn election_timeout(
     campaigns: u64,
     election_ticks: u32,
 ) -> usize {
-    let mut hash = seed;
-    for word in [member, term, campaigns] {
-        hash = mix(hash ^ word);
-    }
     let ticks = u64::from(election_ticks);
-    let timeout = ticks + hash % ticks;
+    let timeout = ticks + hash(seed, [member, term, campaigns]) % ticks;
     usize::try_from(timeout).expect("twice a u32 fits")
+}
+
+/// How long to wait before the try number `tries` to replace a leader that is gone, in thousandths:
+/// `[0, 1000)` at first, `[500, 1500)` later, when an answer may be on its way.
+pub(super) fn campaign_delay(seed: u64, member: u64, term: u64, tries: u32) -> u32 {
+    let earliest = if tries == 0 { 0 } else { 500 };
+    // Another draw than the timeouts of the same term.
+    let draw = hash(!seed, [member, term, u64::from(tries)]) % 1000;
+    earliest + u32::try_from(draw).expect("below 1000")
+}
+
+fn hash(seed: u64, words: [u64; 3]) -> u64 {
+    words.into_iter().fold(seed, |hash, word| mix(hash ^ word))
 }
 
 /// The finalizer of SplitMix64: every input bit changes about half of the output.

@@ -32,8 +32,31 @@ impl Core {
         match MemberId(self.raft.raft.leader_id).known() {
             _ if leads => self.propose_here(proposals, actions),
             Some(leader) => self.forward(leader, proposals, actions),
-            None => drop_all(&proposals, DropReason::NoLeader, actions),
+            None => {
+                let bytes_max = self.config.limits.waiting_bytes_max;
+                let refused = self.waiting.add(proposals, bytes_max);
+                drop_all(&refused, DropReason::NoLeader, actions);
+            }
         }
+    }
+
+    /// Proposes what has waited for a leader.
+    pub(super) fn propose_waiting(&mut self, actions: &mut Vec<Action>) {
+        let led = self.raft.raft.leader_id != raft::INVALID_ID;
+        while led && !self.waiting.is_empty() {
+            let proposals = self.waiting.take(self.config.limits.batch_bytes_max);
+            self.propose(proposals, actions);
+        }
+    }
+
+    pub(super) fn tick_waiting(&mut self, actions: &mut Vec<Action>) {
+        let expired = self.waiting.tick(self.config.proposal_wait_ticks);
+        drop_all(&expired, DropReason::NoLeader, actions);
+    }
+
+    pub(super) fn drop_waiting(&mut self, actions: &mut Vec<Action>) {
+        let left = self.waiting.take(u64::MAX);
+        drop_all(&left, DropReason::Stopped, actions);
     }
 
     fn propose_here(&mut self, proposals: Vec<Proposal>, actions: &mut Vec<Action>) {

@@ -15,6 +15,7 @@ impl Core {
     pub(super) fn settle(&mut self, actions: &mut Vec<Action>) {
         loop {
             self.grant_wish();
+            self.propose_waiting(actions);
             self.start_reads();
             if !self.waiting_changes.is_empty() {
                 self.propose_waiting_change(actions);

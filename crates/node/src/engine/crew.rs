@@ -109,6 +109,11 @@ impl<S: StateMachine> Crew<S> {
         Ok(None)
     }
 
+    /// Whether a write is out.
+    pub(crate) fn is_writing(&self) -> bool {
+        self.writes_out > 0
+    }
+
     /// The loops have done this many jobs.
     pub(crate) fn done(&mut self, writes: usize, applies: usize) {
         self.writes_out -= writes;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use ferrod_env::{Clock, Disk, RealClock, RealDisk};
 use ferrod_metrics::Metrics;
@@ -112,6 +112,7 @@ pub(super) fn open(config: &Config, runtimes: usize) -> Result<Opened, Error> {
         config: node_config(config, MemberId(member), millis),
         pace: Pace {
             tick: config.raft.heartbeat_interval,
+            campaign_within: config.raft.election_timeout / 10,
             ..Pace::default()
         },
         log,
@@ -406,6 +407,7 @@ fn node_config(config: &Config, member: MemberId, boot_nonce: u64) -> ferrod_nod
     ferrod_node::Config {
         election_ticks: config.raft.election_ticks,
         pre_vote: config.raft.pre_vote,
+        proposal_wait_ticks: proposal_wait_ticks(config),
         log: Some(Arc::new(|severity, line| match severity {
             Severity::Info => tracing::info!(target: "raft", "{line}"),
             Severity::Warning => tracing::warn!(target: "raft", "{line}"),
@@ -414,6 +416,13 @@ fn node_config(config: &Config, member: MemberId, boot_nonce: u64) -> ferrod_nod
         // Members that start at the same moment still draw different election timeouts.
         ..ferrod_node::Config::new(member, boot_nonce ^ member.0, boot_nonce)
     }
+}
+
+/// As long as etcd lets a proposal wait: five seconds and two elections.
+fn proposal_wait_ticks(config: &Config) -> u32 {
+    let wait = Duration::from_secs(5) + 2 * config.raft.election_timeout;
+    let ticks = wait.as_millis() / config.raft.heartbeat_interval.as_millis().max(1);
+    u32::try_from(ticks).unwrap_or(u32::MAX)
 }
 
 fn limits(config: &Config) -> Limits {

@@ -114,7 +114,12 @@ fn step(rig: &mut Rig, dice: &mut Dice, history: &mut History, faults: bool) {
         20 => rig.input(id, Input::Idle),
         21..36 => deliver_one(rig, dice, id, faults),
         36 => rig.input(id, Input::Transfer(crate::MemberId(1 + dice.below(3)))),
-        37 => rig.input(id, Input::LeaderGone(crate::MemberId(1 + dice.below(3)))),
+        37 => match dice.below(4) {
+            0 => rig.input(id, Input::HandOver),
+            1 => rig.input(id, Input::StepDown),
+            2 => rig.input(id, Input::CampaignDue),
+            _ => rig.input(id, Input::LeaderGone(crate::MemberId(1 + dice.below(3)))),
+        },
         38 if dice.below(10) == 0 => {
             rig.crash(id);
             Vec::new()

@@ -42,6 +42,7 @@ pub(super) fn action(action: &Action) -> Vec<String> {
                 self::conf(conf)
             )
         }
+        Action::CampaignSoon { permille } => format!("campaign in {permille}"),
         Action::OfferState { to } => format!("offer state to {to}"),
         Action::WithdrawState { to } => format!("withdraw state from {to}"),
         Action::RefuseState(state) => format!("refuse {}", self::state(state)),
