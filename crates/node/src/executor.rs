@@ -246,3 +246,6 @@ impl<S: StateMachine, T: Transport> NodeLoop<S, T> {
         result
     }
 }
+
+#[cfg(test)]
+mod tests;

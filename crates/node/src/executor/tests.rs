@@ -1,0 +1,7 @@
+//! Whole members in one thread, over simulated disks: what threads and clocks do to each other, made
+//! repeatable.
+
+mod cluster;
+mod failover;
+mod slow_disk;
+mod transfer;

@@ -1,0 +1,445 @@
+//! A cluster whose time, network and disks are turned by hand.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use ferrod_env::sim::{Loss, SimClock, SimDisk};
+use ferrod_wal::{Identity, Options};
+
+use crate::{
+    AppliedChange, BoxError, CommittedChange, ConfChange, ConfChangeKind, Config, DropReason,
+    DurableLog, Entry, Error, Executor, LogIndex, MemberId, Next, Observer, Pace, Parts, PeerBody,
+    PeerMessage, ProposalId, ReadFailure, Role, SoftState, StartingPoint, StateMachine, StateMeta,
+    Term, Transport, Work,
+};
+
+/// A round of everyone's steps takes this long.
+pub(super) const STEP: Duration = Duration::from_millis(1);
+
+/// A state machine's state; all of it is durable at once.
+#[derive(Clone, Default)]
+pub(super) struct State {
+    pub(super) from: StartingPoint,
+    pub(super) payloads: Vec<Bytes>,
+}
+
+/// What a member leaves behind when it dies, besides its log.
+#[derive(Default)]
+pub(super) struct Kept {
+    pub(super) state: State,
+    /// Copies of leaders' states that have arrived, by index.
+    received: BTreeMap<LogIndex, State>,
+}
+
+/// What a member tells those around it.
+#[derive(Default)]
+pub(super) struct Told {
+    pub(super) dropped: Vec<(ProposalId, DropReason)>,
+    pub(super) refused: usize,
+    pub(super) installed: usize,
+    asked: Vec<MemberId>,
+    offered: BTreeMap<MemberId, State>,
+}
+
+type Shared<T> = Arc<Mutex<T>>;
+
+pub(super) struct Machine {
+    kept: Shared<Kept>,
+    told: Shared<Told>,
+}
+
+impl StateMachine for Machine {
+    fn apply(&mut self, entries: Vec<Entry>) -> Result<(), BoxError> {
+        let state = &mut self.kept.lock().unwrap().state;
+        for entry in entries {
+            state.moved_to(entry.index, entry.term);
+            if !entry.payload.is_empty() {
+                state.payloads.push(entry.payload);
+            }
+        }
+        Ok(())
+    }
+
+    fn judge_change(&mut self, _: &CommittedChange) -> bool {
+        true
+    }
+
+    fn apply_change(&mut self, change: AppliedChange) -> Result<(), BoxError> {
+        let state = &mut self.kept.lock().unwrap().state;
+        state.moved_to(change.committed.index, change.committed.term);
+        if let Some(conf_state) = change.conf_state {
+            state.from.conf_state = conf_state;
+        }
+        Ok(())
+    }
+
+    fn install(&mut self, state: &StateMeta) -> Result<(), BoxError> {
+        self.kept.lock().unwrap().install(state);
+        self.told.lock().unwrap().installed += 1;
+        Ok(())
+    }
+
+    fn role_changed(&mut self, _: SoftState) {}
+}
+
+impl State {
+    fn moved_to(&mut self, index: LogIndex, term: Term) {
+        assert_eq!(index, self.from.applied.next(), "each index once, in order");
+        self.from.applied = index;
+        self.from.applied_term = term;
+    }
+}
+
+impl Kept {
+    fn install(&mut self, state: &StateMeta) {
+        let copy = self.received.remove(&state.index).expect("it was received");
+        assert!(self.state.from.applied < state.index);
+        assert_eq!(copy.from.applied, state.index);
+        self.state = copy;
+    }
+}
+
+/// A message, and the copy of the state that travels with it.
+pub(super) struct Parcel {
+    message: PeerMessage,
+    copy: Option<State>,
+}
+
+pub(super) struct Net {
+    network: Shared<VecDeque<Parcel>>,
+    told: Shared<Told>,
+    kept: Shared<Kept>,
+}
+
+impl Net {
+    fn post(&self, message: PeerMessage, copy: Option<State>) {
+        let parcel = Parcel { message, copy };
+        self.network.lock().unwrap().push_back(parcel);
+    }
+}
+
+impl Transport for Net {
+    fn send(&mut self, messages: Vec<PeerMessage>) {
+        for message in messages {
+            self.post(message, None);
+        }
+    }
+
+    fn offer_state(&mut self, to: MemberId) {
+        self.told.lock().unwrap().asked.push(to);
+    }
+
+    fn withdraw_state(&mut self, to: MemberId) {
+        let mut told = self.told.lock().unwrap();
+        told.asked.retain(|asked| *asked != to);
+        told.offered.remove(&to);
+    }
+
+    fn send_state(&mut self, message: PeerMessage) {
+        let copy = self.told.lock().unwrap().offered.remove(&message.to);
+        self.post(message, copy);
+    }
+
+    fn state_refused(&mut self, state: &StateMeta) {
+        self.told.lock().unwrap().refused += 1;
+        self.kept.lock().unwrap().received.remove(&state.index);
+    }
+}
+
+impl Observer for Mutex<Told> {
+    fn dropped(&self, ids: Vec<ProposalId>, reason: DropReason) {
+        let dropped = ids.into_iter().map(|id| (id, reason));
+        self.lock().unwrap().dropped.extend(dropped);
+    }
+
+    fn failed(&self, _: &Error) {}
+}
+
+pub(super) struct Site {
+    pub(super) disk: Arc<SimDisk>,
+    pub(super) kept: Shared<Kept>,
+    pub(super) told: Shared<Told>,
+    /// `None` while it is down.
+    pub(super) running: Option<Executor<Machine, Net>>,
+    /// Its disk answers nothing at present.
+    pub(super) hangs: bool,
+    boots: u64,
+}
+
+pub(super) struct Cluster {
+    pub(super) clock: Arc<SimClock>,
+    pub(super) sites: BTreeMap<MemberId, Site>,
+    network: Shared<VecDeque<Parcel>>,
+    seed: u64,
+    log_bytes_max: u64,
+    proposals: u64,
+    /// Members that hear nothing and are not heard.
+    pub(super) cut_off: Vec<MemberId>,
+}
+
+pub(super) const ALL: [MemberId; 3] = [MemberId(1), MemberId(2), MemberId(3)];
+
+fn options() -> Options {
+    Options {
+        segment_bytes: 16 << 10,
+        ..Options::default()
+    }
+}
+
+impl Cluster {
+    /// Three members, running; nobody leads yet.
+    pub(super) fn new(seed: u64, log_bytes_max: u64) -> Cluster {
+        let mut cluster = Cluster {
+            clock: Arc::new(SimClock::new(SystemTime::UNIX_EPOCH)),
+            sites: BTreeMap::new(),
+            network: Arc::default(),
+            seed,
+            log_bytes_max,
+            proposals: 0,
+            cut_off: Vec::new(),
+        };
+        let initial = ALL.map(|member| ConfChange {
+            id: 0,
+            kind: ConfChangeKind::AddVoter,
+            member,
+            context: Bytes::new(),
+        });
+        for member in ALL {
+            let disk = SimDisk::new(seed + member.0);
+            let (dir, identity) = (Path::new("/wal"), identity(member));
+            let log = DurableLog::create(disk.clone(), dir, options(), identity, &initial);
+            drop(log.unwrap());
+            let site = Site {
+                disk,
+                kept: Arc::default(),
+                told: Arc::default(),
+                running: None,
+                hangs: false,
+                boots: 0,
+            };
+            cluster.sites.insert(member, site);
+            cluster.start(member).unwrap();
+        }
+        cluster
+    }
+
+    pub(super) fn site(&mut self, member: MemberId) -> &mut Site {
+        self.sites.get_mut(&member).unwrap()
+    }
+
+    /// Starts a member from what its last life has left, as a server does.
+    pub(super) fn start(&mut self, member: MemberId) -> Result<(), Error> {
+        let (seed, log_bytes_max) = (self.seed, self.log_bytes_max);
+        let (network, clock) = (self.network.clone(), self.clock.clone());
+        let site = self.site(member);
+        site.boots += 1;
+        let opened = DurableLog::open(
+            site.disk.clone(),
+            Path::new("/wal"),
+            options(),
+            Some(identity(member)),
+        );
+        let (log, opened) = opened?;
+        let from = {
+            let mut kept = site.kept.lock().unwrap();
+            match opened.recovered.state() {
+                Some(state) if state.index > kept.state.from.applied => kept.install(state),
+                _ => {}
+            }
+            kept.received.clear();
+            kept.state.from.clone()
+        };
+        let mut config = Config::new(member, seed, site.boots);
+        config.limits.log_bytes_max = log_bytes_max;
+        let told: Shared<Told> = Arc::default();
+        site.told = told.clone();
+        let executor = Executor::new(Parts {
+            config,
+            pace: Pace::default(),
+            log,
+            recovered: opened.recovered,
+            from,
+            machine: Machine {
+                kept: site.kept.clone(),
+                told: told.clone(),
+            },
+            transport: Net {
+                network,
+                told: told.clone(),
+                kept: site.kept.clone(),
+            },
+            observer: told,
+            clock,
+        })?;
+        site.running = Some(executor);
+        Ok(())
+    }
+
+    /// A member dies; what it had not synced may be lost. Those that are left see its connections
+    /// close.
+    pub(super) fn kill(&mut self, member: MemberId, loss: Loss) {
+        let site = self.site(member);
+        site.running = None;
+        site.disk.restart(loss);
+        for other in self.sites.values() {
+            if let Some(running) = &other.running {
+                running.handle().leader_gone(member);
+            }
+        }
+    }
+
+    /// Everyone steps, in order, until `duration` has passed.
+    pub(super) fn run_for(&mut self, duration: Duration) {
+        let mut left = duration;
+        while left > Duration::ZERO {
+            self.step();
+            left = left.saturating_sub(STEP);
+        }
+    }
+
+    /// Steps until `done`, at most for simulated seconds; returns how long it took.
+    pub(super) fn run_until(&mut self, mut done: impl FnMut(&mut Cluster) -> bool) -> Duration {
+        let mut took = Duration::ZERO;
+        while !done(self) {
+            self.step();
+            took += STEP;
+            assert!(took < Duration::from_secs(20), "never: {}", self.describe());
+        }
+        took
+    }
+
+    fn describe(&self) -> String {
+        let status = |(member, site): (&MemberId, &Site)| {
+            let status = site.running.as_ref().map(|it| it.handle().status());
+            format!("{member}: {status:?}\n")
+        };
+        self.sites.iter().map(status).collect()
+    }
+
+    pub(super) fn step(&mut self) {
+        self.clock.advance(STEP);
+        for site in self.sites.values_mut() {
+            site.step();
+        }
+        let parcels = std::mem::take(&mut *self.network.lock().unwrap());
+        for parcel in parcels {
+            self.deliver(parcel);
+        }
+    }
+
+    fn deliver(&mut self, parcel: Parcel) {
+        let Parcel { message, copy } = parcel;
+        let (from, to) = (message.from, message.to);
+        let is_cut = self.cut_off.contains(&from) || self.cut_off.contains(&to);
+        let receiver = self.sites[&to].running.as_ref().filter(|_| !is_cut);
+        if let PeerBody::State(state) = &message.body {
+            if receiver.is_some() {
+                let copy = copy.expect("the copy travels with the message");
+                let mut kept = self.sites[&to].kept.lock().unwrap();
+                kept.received.insert(state.index, copy);
+            }
+            if let Some(sender) = &self.sites[&from].running {
+                let arrived = receiver.is_some();
+                sender.handle().state_sent(to, state.index, arrived);
+            }
+        }
+        if let Some(receiver) = receiver {
+            receiver.handle().receive(message);
+        }
+    }
+
+    /// Proposes at a member; returns the payload.
+    pub(super) fn propose(&mut self, at: MemberId) -> Bytes {
+        self.proposals += 1;
+        let payload = Bytes::from(format!("proposal {} {:0900}", self.proposals, 0));
+        let id = ProposalId(self.proposals);
+        let running = self.sites[&at].running.as_ref().unwrap();
+        running.handle().propose(id, payload.clone()).unwrap();
+        payload
+    }
+
+    pub(super) fn has(&self, member: MemberId, payload: &Bytes) -> bool {
+        let kept = self.sites[&member].kept.lock().unwrap();
+        kept.state.payloads.contains(payload)
+    }
+
+    /// Who leads and is known to do so by all that are up.
+    pub(super) fn leader(&self) -> Option<MemberId> {
+        let running = self.sites.values().filter_map(|site| site.running.as_ref());
+        let mut soft = running.map(|running| running.handle().status().soft);
+        let first = soft.next()?;
+        let agreed = soft.all(|soft| (soft.term, soft.leader) == (first.term, first.leader));
+        let leader = first.leader.known().filter(|_| agreed)?;
+        let leads = |running: &Executor<_, _>| running.handle().status().soft.role == Role::Leader;
+        self.sites[&leader]
+            .running
+            .as_ref()
+            .filter(|it| leads(it))?;
+        Some(leader)
+    }
+
+    pub(super) fn elect(&mut self) -> MemberId {
+        self.run_until(|cluster| cluster.leader().is_some());
+        self.leader().unwrap()
+    }
+
+    /// Asks for a read; the answer comes later.
+    pub(super) fn read(&self, at: MemberId) -> Shared<Option<Result<LogIndex, ReadFailure>>> {
+        let answer = Arc::new(Mutex::new(None));
+        let send = answer.clone();
+        let callback = Box::new(move |result| *send.lock().unwrap() = Some(result));
+        let running = self.sites[&at].running.as_ref().unwrap();
+        running.handle().read_index(callback);
+        answer
+    }
+
+    /// Everyone that is up has the same state.
+    pub(super) fn settle(&mut self) {
+        self.elect();
+        let last = self.propose(ALL[0]);
+        self.run_until(|cluster| ALL.iter().all(|member| cluster.has(*member, &last)));
+        let states = ALL.map(|member| {
+            let kept = self.sites[&member].kept.lock().unwrap();
+            kept.state.payloads.clone()
+        });
+        assert!(states[0] == states[1] && states[1] == states[2]);
+    }
+}
+
+impl Site {
+    /// One step of each of its threads; its transport answers too.
+    fn step(&mut self) {
+        let Some(running) = &mut self.running else {
+            return;
+        };
+        let next = running.step_node();
+        if !self.hangs && next.is_ok() {
+            while running.step_writer() == Work::Done {}
+        }
+        let over = running.step_applier() == Work::Over;
+        let asked = std::mem::take(&mut self.told.lock().unwrap().asked);
+        for to in asked {
+            let copy = self.kept.lock().unwrap().state.clone();
+            let meta = StateMeta {
+                index: copy.from.applied,
+                term: copy.from.applied_term,
+                conf: copy.from.conf_state.clone(),
+            };
+            self.told.lock().unwrap().offered.insert(to, copy);
+            running.handle().state_offered(to, Ok(meta));
+        }
+        if over || !matches!(next, Ok(Next::Again | Next::Wait(_))) {
+            self.running = None;
+        }
+    }
+}
+
+fn identity(member: MemberId) -> Identity {
+    Identity {
+        cluster: 1,
+        member: member.0,
+    }
+}
