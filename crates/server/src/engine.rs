@@ -2,6 +2,7 @@
 
 mod changes;
 mod flush;
+mod leases;
 mod lessor;
 mod machine;
 mod membership;
@@ -30,6 +31,7 @@ use tonic::Status;
 
 pub(crate) use changes::PendingChanges;
 pub(crate) use flush::FlushLoop;
+pub(crate) use leases::{Forwarded, Renewals, forward_renewals};
 pub(crate) use lessor::{KeepAlive, Lessor};
 pub(crate) use machine::{Machine, Quota};
 pub(crate) use observer::NodeObserver;
@@ -40,9 +42,13 @@ use crate::grpc::status;
 use crate::ids::{ClusterId, RequestIds};
 use crate::mailbox::Mailbox;
 use crate::peer::Directory;
+use crate::peer::ask::LeaderLine;
 
 /// Committed entries that may wait to be applied before proposals are refused.
 const BACKLOG_MAX: u64 = 5000;
+
+/// Pause before something that nobody could take is offered again.
+const NO_LEADER_PAUSE: Duration = Duration::from_millis(50);
 
 /// Bounds that the configuration sets.
 #[derive(Debug, Clone, Copy)]
@@ -96,6 +102,9 @@ pub(crate) struct Engine {
     pub(crate) waiters: Arc<Waiters>,
     pub(crate) changes: Arc<PendingChanges>,
     pub(crate) peers: Arc<Directory>,
+    /// Where renewals gather that the leader must make.
+    pub(crate) renewals: Renewals,
+    pub(crate) leader_line: LeaderLine,
     /// Whether this member is a learner.
     pub(crate) learner: Arc<AtomicBool>,
     pub(crate) ids: Arc<RequestIds>,
@@ -148,23 +157,25 @@ impl Engine {
         *header = Some(self.header(revision));
     }
 
-    /// Offers a request to the log. The answer comes through `mailbox`, or not before `timeout`.
+    /// A request as an entry.
+    ///
+    /// # Errors
+    /// `request is too large`.
+    fn to_entry(&self, id: u64, request: Request) -> Result<Bytes, Status> {
+        let payload = encode(id, request);
+        if payload.len() > self.limits.request_bytes_max {
+            return Err(status::of(ApiError::RequestTooLarge));
+        }
+        Ok(payload)
+    }
+
+    /// Offers a request to the log. The answer comes through `mailbox`, or not before `timeout`. With a term, only the leader
+    /// of that term may put it into the log.
     ///
     /// Nothing that follows depends on the caller: it may go away at any time.
     ///
     /// # Errors
     /// `too many requests` or `request is too large`: then it is not in the log.
-    pub(crate) fn offer(
-        &self,
-        request: Request,
-        mailbox: &Arc<Mailbox>,
-        timeout: Duration,
-    ) -> Result<oneshot::Receiver<Outcome>, Status> {
-        let id = self.ids.next();
-        self.offer_as(id, request, mailbox, timeout, None)
-    }
-
-    /// As [`Engine::offer`]; with a term, only the leader of that term may put it into the log.
     pub(crate) fn offer_as(
         &self,
         id: u64,
@@ -173,15 +184,28 @@ impl Engine {
         timeout: Duration,
         term: Option<Term>,
     ) -> Result<oneshot::Receiver<Outcome>, Status> {
+        self.check_backlog()?;
+        let payload = self.to_entry(id, request)?;
+        let deadline = self.clock.now() + timeout;
+        self.offer_entry(id, payload, mailbox, deadline, term)
+    }
+
+    fn check_backlog(&self) -> Result<(), Status> {
         let state = self.node.status();
         if state.committed.0 > state.applied.0 + BACKLOG_MAX {
             return Err(status::of(ApiError::TooManyRequests));
         }
-        let payload = encode(id, request);
-        if payload.len() > self.limits.request_bytes_max {
-            return Err(status::of(ApiError::RequestTooLarge));
-        }
-        let deadline = self.clock.now() + timeout;
+        Ok(())
+    }
+
+    fn offer_entry(
+        &self,
+        id: u64,
+        payload: Bytes,
+        mailbox: &Arc<Mailbox>,
+        deadline: Duration,
+        term: Option<Term>,
+    ) -> Result<oneshot::Receiver<Outcome>, Status> {
         let receiver = self.waiters.insert(id, mailbox.clone(), deadline);
         let proposal = match term {
             None => Proposal::normal(ProposalId(id), payload),
@@ -196,7 +220,7 @@ impl Engine {
         Ok(receiver)
     }
 
-    /// Puts a request through the log and waits for its answer.
+    /// Puts a request through the log and waits for its answer. While nobody leads, it waits for a leader.
     pub(crate) async fn propose(
         &self,
         request: Request,
@@ -205,10 +229,24 @@ impl Engine {
     ) -> Result<Answer, Status> {
         let longest = self.limits.request_timeout;
         let timeout = timeout.map_or(longest, |timeout| timeout.min(longest));
-        let receiver = self.offer(request, mailbox, timeout)?;
-        receiver
-            .await
-            .unwrap_or_else(|_| Err(status::of(ApiError::Stopped)))
+        self.check_backlog()?;
+        let id = self.ids.next();
+        let entry = self.to_entry(id, request)?;
+        let deadline = self.clock.now() + timeout;
+        loop {
+            let offered = self.offer_entry(id, entry.clone(), mailbox, deadline, None)?;
+            let outcome = offered.await;
+            match outcome.unwrap_or_else(|_| Err(status::of(ApiError::Stopped))) {
+                // It is in no log, so it may be offered again.
+                Err(refused) if refused.message() == ApiError::NoLeader.text() => {
+                    if self.clock.now() + NO_LEADER_PAUSE >= deadline {
+                        return Err(Status::deadline_exceeded("context deadline exceeded"));
+                    }
+                    tokio::time::sleep(NO_LEADER_PAUSE).await;
+                }
+                outcome => return outcome,
+            }
+        }
     }
 
     /// Waits until a read here sees everything that was acknowledged before the call.

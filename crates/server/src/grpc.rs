@@ -5,6 +5,7 @@ mod cluster;
 pub(crate) mod dispatch;
 mod health;
 mod kv;
+mod leader_check;
 mod lease;
 mod maintenance;
 mod pieces;

@@ -2,6 +2,7 @@
 
 mod announce;
 mod data_dir;
+mod join;
 mod listeners;
 mod open;
 mod signals;
@@ -81,15 +82,21 @@ async fn live(config: &Config) -> Result<Ended, Error> {
     let runtimes_count = std::thread::available_parallelism().map_or(1, usize::from);
     announce::listeners(config);
     let mut listeners = Listeners::bind(config)?;
-    announce::start(config, runtimes_count, data_dir::is_initialized(config)?);
-    let mut opened = open::open(config, runtimes_count)?;
+    let initialized = data_dir::is_initialized(config)?;
+    announce::start(config, runtimes_count, initialized);
+    let new = match initialized {
+        true => None,
+        false => Some(join::identify(config).await?),
+    };
+    let mut opened = open::open(config, runtimes_count, new)?;
+    let inboxes = opened.take_inboxes();
     let (stop, stopping) = watch::channel(false);
     let runtimes = start_runtimes(&opened, &stopping)?;
     let fatal = opened.fatal();
     let mut fatal = std::pin::pin!(fatal);
     let removed = opened.removed();
     let mut removed = std::pin::pin!(removed);
-    let upkeep = upkeep::start(&opened.engine, config);
+    let upkeep = upkeep::start(&opened.engine, config, inboxes);
     let peers = opened.talk(listeners.take_peer())?;
 
     tokio::select! {

@@ -9,11 +9,15 @@
 //! A caller says first who it is and whom it looks for. Another cluster, another member, a removed caller: each is
 //! refused with the reason, and both ends log it. The form of a message is checked in `wire.rs`, its sense by the node.
 //!
+//! What only the leader can tell is asked by a call of its own, in `ask.rs`.
+//!
 //! Start reading in `thread.rs`; `link.rs` is the calling end, `host.rs` the listening one.
 
+pub(crate) mod ask;
 mod backoff;
 mod context;
 mod directory;
+pub(crate) mod fetch;
 mod host;
 mod lane;
 mod link;

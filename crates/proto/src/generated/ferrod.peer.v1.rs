@@ -341,6 +341,83 @@ pub struct StateReceipt {
     #[prost(uint64, tag = "1")]
     pub bytes: u64,
 }
+/// Of whom the caller takes for the leader.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Question {
+    #[prost(fixed64, tag = "1")]
+    pub cluster: u64,
+    #[prost(fixed64, tag = "2")]
+    pub to: u64,
+    #[prost(oneof = "question::Content", tags = "3, 4, 5")]
+    pub content: ::core::option::Option<question::Content>,
+}
+/// Nested message and enum types in `Question`.
+pub mod question {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Content {
+        #[prost(message, tag = "3")]
+        Renew(super::Renewals),
+        #[prost(message, tag = "4")]
+        TimeToLive(super::TimeToLive),
+        #[prost(message, tag = "5")]
+        Promote(super::Promotion),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Answer {
+    #[prost(oneof = "answer::Content", tags = "1, 2, 3")]
+    pub content: ::core::option::Option<answer::Content>,
+}
+/// Nested message and enum types in `Answer`.
+pub mod answer {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Content {
+        #[prost(message, tag = "1")]
+        Renewed(super::Renewed),
+        #[prost(message, tag = "2")]
+        Remaining(super::RemainingTime),
+        #[prost(message, tag = "3")]
+        Promoted(super::Promoted),
+    }
+}
+/// Leases that clients of the caller want renewed.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Renewals {
+    #[prost(int64, repeated, tag = "1")]
+    pub leases: ::prost::alloc::vec::Vec<i64>,
+}
+/// The time to live of each, in their order: 0 if there is no such lease, -1 if it has run out and is not gone yet.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Renewed {
+    #[prost(int64, repeated, tag = "1")]
+    pub ttls: ::prost::alloc::vec::Vec<i64>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TimeToLive {
+    #[prost(int64, tag = "1")]
+    pub id: i64,
+    #[prost(bool, tag = "2")]
+    pub keys: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemainingTime {
+    #[prost(bool, tag = "1")]
+    pub known: bool,
+    #[prost(int64, tag = "2")]
+    pub seconds: i64,
+    #[prost(int64, tag = "3")]
+    pub granted: i64,
+    #[prost(bytes = "bytes", repeated, tag = "4")]
+    pub keys: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+}
+/// A learner that is to get a vote.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Promotion {
+    #[prost(fixed64, tag = "1")]
+    pub member: u64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Promoted {}
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -529,6 +606,25 @@ pub mod peer_client {
                 .insert(GrpcMethod::new("ferrod.peer.v1.Peer", "StreamState"));
             self.inner.streaming(req, path, codec).await
         }
+        /// Asks the leader what only it can tell or do. The answer to another's question is a gRPC status.
+        pub async fn ask(
+            &mut self,
+            request: impl tonic::IntoRequest<super::Question>,
+        ) -> std::result::Result<tonic::Response<super::Answer>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/ferrod.peer.v1.Peer/Ask");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("ferrod.peer.v1.Peer", "Ask"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -571,6 +667,11 @@ pub mod peer_server {
             tonic::Response<Self::StreamStateStream>,
             tonic::Status,
         >;
+        /// Asks the leader what only it can tell or do. The answer to another's question is a gRPC status.
+        async fn ask(
+            &self,
+            request: tonic::Request<super::Question>,
+        ) -> std::result::Result<tonic::Response<super::Answer>, tonic::Status>;
     }
     /// What members of one cluster say to each other. Private to ferrod: no client calls it.
     #[derive(Debug)]
@@ -733,6 +834,49 @@ pub mod peer_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/ferrod.peer.v1.Peer/Ask" => {
+                    #[allow(non_camel_case_types)]
+                    struct AskSvc<T: Peer>(pub Arc<T>);
+                    impl<T: Peer> tonic::server::UnaryService<super::Question>
+                    for AskSvc<T> {
+                        type Response = super::Answer;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::Question>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Peer>::ask(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AskSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

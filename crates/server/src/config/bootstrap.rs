@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ferrod_node::MemberId;
 
-use super::missing::sentence;
 use super::url::UrlError;
 use super::{ClusterState, Config, MemberUrl};
 use crate::ids::{ClusterId, cluster_id, initial_member_id};
@@ -69,30 +68,25 @@ pub enum BootstrapError {
         /// `name=url` for each that is advertised.
         initial: String,
     },
-    /// Something that this version has not.
-    #[error("{0}")]
-    Missing(String),
 }
 
 impl Config {
-    /// The members with which this member starts a new cluster. To be asked only when there is no
-    /// data yet: a member that has some knows its cluster, and these flags say nothing then.
+    /// The members with which this member starts a new cluster, or which it expects in the one that
+    /// it joins: their ids are then others. To be asked only when there is no data yet: a member
+    /// that has some knows its cluster, and these flags say nothing then.
     ///
     /// # Errors
-    /// [`BootstrapError`]; joining is not available in this version.
+    /// [`BootstrapError`].
     pub fn initial_cluster(&self) -> Result<InitialCluster, BootstrapError> {
-        if self.cluster.state == ClusterState::Existing {
-            return Err(BootstrapError::Missing(sentence(
-                "--initial-cluster-state=existing",
-                "joining a cluster is",
-            )));
-        }
         let by_name = read_members(&self.cluster.initial)?;
         let local_urls = by_name
             .get(&self.name)
             .ok_or_else(|| BootstrapError::NoLocalName(self.name.clone()))?;
         check_duplicates(&by_name)?;
-        self.check_advertised(local_urls)?;
+        // Who joins was announced with its URLs before; the cluster knows them, whatever these flags say.
+        if self.cluster.state == ClusterState::New {
+            self.check_advertised(local_urls)?;
+        }
         self.assemble(by_name)
     }
 
@@ -236,10 +230,6 @@ mod tests {
             (
                 &["--initial-cluster="],
                 "couldn't find local name \"default\" in the initial cluster configuration",
-            ),
-            (
-                &["--initial-cluster-state=existing"],
-                "--initial-cluster-state=existing: joining a cluster is not available in this version of ferrod",
             ),
         ] {
             assert_eq!(cluster_of(words), Err(message.to_owned()), "{words:?}");

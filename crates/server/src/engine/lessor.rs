@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use ferrod_lease::{Deadlines, LeaseId, Pace, Renewal, Ttl};
+use ferrod_lease::{Deadlines, LeaseId, Pace, Renewal};
 use ferrod_node::{Role, SoftState, Term};
 use ferrod_store::{Effect, SharedLeases};
 use parking_lot::Mutex;
@@ -109,7 +109,15 @@ impl Lessor {
         }
     }
 
-    /// Renews a lease. Leadership was confirmed by the caller.
+    /// The term in which this member leads and has applied everything of earlier terms; `None` if it does not.
+    pub(crate) fn leading(&self) -> Option<Term> {
+        match &*self.standing.lock() {
+            Standing::Leading { term, .. } => Some(*term),
+            Standing::Following | Standing::Elected(_) => None,
+        }
+    }
+
+    /// Renews a lease. Leadership is confirmed by the caller, before it tells anyone.
     pub(crate) fn renew(&self, id: LeaseId, now: Duration) -> KeepAlive {
         let Standing::Leading {
             deadlines, load, ..
@@ -193,10 +201,5 @@ impl Lessor {
             };
             deadlines.load([grant]);
         }
-    }
-
-    /// The time to live that a lease was granted.
-    pub(crate) fn granted(&self, id: LeaseId) -> Option<Ttl> {
-        self.leases.read().get(id).map(|lease| lease.ttl())
     }
 }

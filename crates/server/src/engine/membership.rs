@@ -4,18 +4,17 @@ use std::time::Duration;
 
 use ferrod_node::{DropReason, MemberId, Progress, Proposal, ProposalId, Role};
 use ferrod_proto::ApiError;
+use ferrod_proto::peer::{Answer, Promoted, Promotion, answer, question};
 use ferrod_store::MemberChange;
 use tokio::sync::oneshot;
 use tonic::Status;
 
 use super::changes::{self, Ending};
-use super::{Engine, Reachable};
+use super::{Engine, NO_LEADER_PAUSE, Reachable};
 use crate::grpc::status;
 
 /// How long a change waits for the state machine to have applied what is committed.
 const CATCH_UP_MAX: Duration = Duration::from_secs(1);
-/// Pause before a proposal that nobody could take is made again.
-const NO_LEADER_PAUSE: Duration = Duration::from_millis(50);
 /// A learner must have this share of the leader's log, as numerator and denominator.
 const READY_SHARE: (u64, u64) = (9, 10);
 
@@ -109,6 +108,88 @@ impl Engine {
             return Err(status::of(ApiError::LearnerNotReady));
         }
         self.strictly(|reachable| reachable.check_promote())
+    }
+
+    /// Gives a learner a vote, by way of the leader.
+    ///
+    /// # Errors
+    /// Those of [`Engine::judge_promotion`] and [`Engine::change_members`].
+    pub(crate) async fn promote(
+        &self,
+        id: MemberId,
+        timeout: Option<Duration>,
+    ) -> Result<(), Status> {
+        match self.promote_here(id, timeout).await {
+            Err(refused) if refused.message() == ApiError::NotLeader.text() => {
+                self.promote_there(id).await
+            }
+            promoted => promoted,
+        }
+    }
+
+    /// As [`Engine::promote`], on the leader alone.
+    ///
+    /// # Errors
+    /// Also `not leader`.
+    pub(crate) async fn promote_here(
+        &self,
+        id: MemberId,
+        timeout: Option<Duration>,
+    ) -> Result<(), Status> {
+        let promoted = async {
+            self.judge_promotion(id).await?;
+            self.change_members(&MemberChange::Promote(id.0), timeout)
+                .await
+        }
+        .await;
+        self.count_promotion(&promoted);
+        promoted
+    }
+
+    /// Asks whoever leads, again and again; only what says something about the learner ends that early.
+    async fn promote_there(&self, id: MemberId) -> Result<(), Status> {
+        let mut last = ApiError::Timeout;
+        let asking = async {
+            loop {
+                let question = question::Content::Promote(Promotion { member: id.0 });
+                let leader = self.node.status().soft.leader.known();
+                let Some(leader) = leader.filter(|leader| *leader != self.member) else {
+                    last = ApiError::NoLeader;
+                    tokio::time::sleep(NO_LEADER_PAUSE).await;
+                    continue;
+                };
+                last = ApiError::Timeout;
+                let refused = match self.leader_line.ask(leader, question).await {
+                    // The answer lists the members as this one knows them, so it must have heard.
+                    Ok(_) => return self.barrier(None).await,
+                    Err(refused) => refused,
+                };
+                let final_word = [
+                    ApiError::MemberNotFound,
+                    ApiError::LearnerNotReady,
+                    ApiError::NotLearner,
+                ];
+                if final_word
+                    .iter()
+                    .any(|error| error.text() == refused.message())
+                {
+                    return Err(refused);
+                }
+                tokio::time::sleep(NO_LEADER_PAUSE).await;
+            }
+        };
+        let asked = tokio::time::timeout(self.limits.request_timeout, asking).await;
+        asked.unwrap_or_else(|_| Err(status::of(last)))
+    }
+
+    /// Answers another member that wants a learner promoted.
+    pub(crate) async fn answer_promotion(&self, wanted: Promotion) -> Result<Answer, Status> {
+        let id = MemberId(wanted.member);
+        let timeout = self.limits.request_timeout;
+        self.promote_here(id, Some(timeout)).await?;
+        Ok(Answer {
+            content: Some(answer::Content::Promoted(Promoted {})),
+        })
     }
 
     /// How far each member is; `None` if this member does not lead.

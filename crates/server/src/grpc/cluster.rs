@@ -100,22 +100,10 @@ pub(super) async fn member_promote(
     request: MemberPromoteRequest,
 ) -> Result<MemberPromoteResponse, Status> {
     let engine = &caller.worker.engine;
-    let promoted = promote(engine, request.id, caller.call.timeout).await;
-    engine.count_promotion(&promoted);
-    promoted?;
+    let id = MemberId(named(request.id)?);
+    engine.promote(id, caller.call.timeout).await?;
     let (header, members) = answer(engine);
     Ok(MemberPromoteResponse { header, members })
-}
-
-async fn promote(
-    engine: &Engine,
-    id: u64,
-    timeout: Option<std::time::Duration>,
-) -> Result<(), Status> {
-    engine.judge_promotion(MemberId(named(id)?)).await?;
-    engine
-        .change_members(&MemberChange::Promote(id), timeout)
-        .await
 }
 
 /// No member has id 0, and raft knows it as nobody.

@@ -3,7 +3,6 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use ferrod_lease::LeaseId;
 use ferrod_proto::ApiError;
@@ -23,6 +22,7 @@ use tonic::codec::Streaming;
 
 use super::dispatch::Caller;
 use super::kv::mismatched;
+use super::leader_check::LeaderCheck;
 use super::pieces::Pieces;
 use super::reply::{self, FramePoll, ReplyBody};
 use super::status;
@@ -74,29 +74,23 @@ pub(super) async fn time_to_live(
     request: LeaseTimeToLiveRequest,
 ) -> Result<LeaseTimeToLiveResponse, Status> {
     let engine = &caller.worker.engine;
-    engine.barrier(caller.call.timeout).await?;
     let id = LeaseId(request.id);
+    let found = engine.time_to_live(id, request.keys).await?;
     let header = Some(engine.header(engine.views.load().revision()));
-    let remaining = engine.lessor.remaining(id, engine.clock.now());
-    let Some((remaining, granted)) = remaining.zip(engine.lessor.granted(id)) else {
-        return Ok(LeaseTimeToLiveResponse {
+    Ok(match found {
+        Some(found) => LeaseTimeToLiveResponse {
+            header,
+            id: id.0,
+            ttl: found.seconds,
+            granted_ttl: found.granted,
+            keys: found.keys,
+        },
+        None => LeaseTimeToLiveResponse {
             header,
             id: id.0,
             ttl: -1,
             ..LeaseTimeToLiveResponse::default()
-        });
-    };
-    let leases = engine.leases.read();
-    let keys = match leases.get(id) {
-        Some(lease) if request.keys => lease.keys().cloned().collect(),
-        _ => Vec::new(),
-    };
-    Ok(LeaseTimeToLiveResponse {
-        header,
-        id: id.0,
-        ttl: remaining,
-        granted_ttl: granted.seconds(),
-        keys,
+        },
     })
 }
 
@@ -124,9 +118,12 @@ pub(super) async fn keep_alive(
     let decoder = tonic_prost::ProstDecoder::<LeaseKeepAliveRequest>::default();
     let requests = Streaming::new_request(decoder, body, None, Some(limit));
     let engine = caller.worker.engine.clone();
+    let has_leader = caller.call.has_leader;
+    let leader = has_leader.then(|| LeaderCheck::new(engine.election_timeout));
     Ok(reply::stream(Box::pin(Renewals {
         engine,
         requests,
+        leader,
         waiting: None,
     })))
 }
@@ -137,6 +134,7 @@ type Renewal = Pin<Box<dyn Future<Output = Result<LeaseKeepAliveResponse, Status
 struct Renewals {
     engine: Arc<Engine>,
     requests: Streaming<LeaseKeepAliveRequest>,
+    leader: Option<LeaderCheck>,
     /// A renewal that could not be answered at once.
     waiting: Option<Renewal>,
 }
@@ -147,6 +145,11 @@ impl FramePoll for Renewals {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Pieces, Status>>> {
         let this = self.get_mut();
+        if let Some(check) = &mut this.leader
+            && check.is_lost(&this.engine, cx)
+        {
+            return Poll::Ready(Some(Err(status::of(ApiError::NoLeader))));
+        }
         if this.waiting.is_none() {
             match std::task::ready!(Pin::new(&mut this.requests).poll_next(cx)) {
                 None => return Poll::Ready(None),
@@ -195,35 +198,13 @@ fn try_renew(engine: &Engine, id: LeaseId) -> Option<Result<LeaseKeepAliveRespon
     }
 }
 
-/// Renews once leadership is confirmed, or once a lease that has run out is gone.
+/// Renews wherever the leader is, once it is confirmed, or once a lease that has run out is gone.
 async fn renew_later(engine: Arc<Engine>, id: LeaseId) -> Result<LeaseKeepAliveResponse, Status> {
     let header = Some(engine.header(engine.views.load().revision()));
-    let timeout = engine.limits.request_timeout;
-    let renewal = async {
-        loop {
-            let change = engine.lessor.change();
-            engine.barrier(None).await?;
-            let ttl = match engine.lessor.renew(id, engine.clock.now()) {
-                KeepAlive::Renewed(ttl) => ttl,
-                KeepAlive::Unknown => 0,
-                KeepAlive::Expired => {
-                    change.await;
-                    continue;
-                }
-                KeepAlive::NotLeader => {
-                    // Shortly after an election the clock is not set up yet.
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                    continue;
-                }
-            };
-            return Ok(LeaseKeepAliveResponse {
-                header,
-                id: id.0,
-                ttl,
-            });
-        }
-    };
-    tokio::time::timeout(timeout, renewal)
-        .await
-        .unwrap_or_else(|_| Err(status::of(ApiError::NoLeader)))
+    let ttl = engine.renew(id).await?;
+    Ok(LeaseKeepAliveResponse {
+        header,
+        id: id.0,
+        ttl,
+    })
 }

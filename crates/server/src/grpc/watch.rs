@@ -19,6 +19,7 @@ use tonic::Status;
 use tonic::codec::Streaming;
 
 use super::dispatch::Caller;
+use super::leader_check::LeaderCheck;
 use super::pieces::Pieces;
 use super::reply::{self, FramePoll, ReplyBody};
 use super::status;
@@ -30,8 +31,6 @@ const RUN_BYTES: usize = 64 << 10;
 /// Events of so many bytes are passed on as they are; fewer are copied behind their prefix, which costs less than a piece
 /// of its own.
 const SHARED_BYTES_MIN: usize = 1 << 10;
-/// A stream that asked for a leader ends after so many looks without one.
-const MISSED_MAX: u32 = 3;
 
 pub(super) async fn watch(caller: Caller, body: Incoming) -> Result<Response<ReplyBody>, Status> {
     let Caller { worker, call } = caller;
@@ -73,21 +72,6 @@ struct WatchStream {
     leader: Option<LeaderCheck>,
 }
 
-/// Looks for a leader once per election timeout.
-struct LeaderCheck {
-    look: Interval,
-    missed: u32,
-}
-
-impl LeaderCheck {
-    fn new(election_timeout: Duration) -> LeaderCheck {
-        LeaderCheck {
-            look: interval(election_timeout),
-            missed: 0,
-        }
-    }
-}
-
 impl FramePoll for WatchStream {
     fn poll_frames(
         self: Pin<&mut Self>,
@@ -112,18 +96,9 @@ impl FramePoll for WatchStream {
 
 impl WatchStream {
     fn leader_lost(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(check) = &mut self.leader else {
-            return false;
-        };
-        while check.look.poll_tick(cx).is_ready() {
-            let leader = self.worker.engine.node.status().soft.leader.known();
-            check.missed = if leader.is_some() {
-                0
-            } else {
-                check.missed + 1
-            };
-        }
-        check.missed >= MISSED_MAX
+        let engine = &self.worker.engine;
+        let check = self.leader.as_mut();
+        check.is_some_and(|check| check.is_lost(engine, cx))
     }
 
     fn take_requests(&mut self, cx: &mut Context<'_>) -> Result<(), Status> {

@@ -20,12 +20,16 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use super::Error;
 use super::data_dir::DataDir;
+use super::join::NewMember;
+use super::upkeep::Inboxes;
 use crate::config::{Config, MemberUrl};
 use crate::engine::{
-    Engine, FlushLoop, Lessor, Limits, Machine, NodeObserver, PendingChanges, Quota, Waiters,
+    Engine, FlushLoop, Lessor, Limits, Machine, NodeObserver, PendingChanges, Quota, Renewals,
+    Waiters,
 };
 use crate::ids::{ClusterId, RequestIds};
 use crate::mailbox::Mailbox;
+use crate::peer::ask::{LeaderLine, QUESTIONS_MAX};
 use crate::peer::{
     Context, Directory, PARCEL_BYTES, PeerThread, PeerTransport, StateOrder, States,
 };
@@ -42,20 +46,26 @@ pub(super) struct Opened {
     peers: Arc<Context>,
     /// Until the peers are talked to.
     state_orders: Option<mpsc::UnboundedReceiver<StateOrder>>,
+    inboxes: Option<Inboxes>,
     _dir: DataDir,
 }
 
-/// Opens the data directory and starts the log, with mail for `runtimes` runtimes.
+/// Opens the data directory and starts the log, with mail for `runtimes` runtimes. In an empty directory the log of
+/// `new` is begun.
 ///
 /// # Errors
 /// [`super::Error`]; the data directory is as it was, unless it was empty.
-pub(super) fn open(config: &Config, runtimes: usize) -> Result<Opened, Error> {
+pub(super) fn open(
+    config: &Config,
+    runtimes: usize,
+    new: Option<NewMember>,
+) -> Result<Opened, Error> {
     let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
     let meters = Arc::new(Metrics::new(ferrod_metrics::Options {
         extensive: config.extensive_metrics,
     }));
     let dir = DataDir::claim(config)?;
-    let (log, opened) = open_log(config, &dir)?;
+    let (log, opened) = open_log(config, &dir, new)?;
     let Identity { cluster, member } = opened.identity;
     fail::fail_point!("openAfterLog");
     let backend = open_backend(config, &dir)?;
@@ -140,6 +150,7 @@ pub(super) fn open(config: &Config, runtimes: usize) -> Result<Opened, Error> {
         .name("flush".to_owned())
         .spawn(move || flush.run())
         .map_err(|source| Error::system("start a thread", source))?;
+    let (questions, questions_inbox) = mpsc::channel(QUESTIONS_MAX);
     let peers = Arc::new(Context {
         cluster_id: ClusterId(cluster),
         local: MemberId(member),
@@ -149,6 +160,7 @@ pub(super) fn open(config: &Config, runtimes: usize) -> Result<Opened, Error> {
         cluster: cluster_view.clone(),
         members_changed,
         removed: watch::Sender::new(false),
+        questions,
         clock: clock.clone(),
         meters: meters.clone(),
         pace: crate::peer::Pace::new(config),
@@ -159,6 +171,12 @@ pub(super) fn open(config: &Config, runtimes: usize) -> Result<Opened, Error> {
         ),
         parcel_bytes_max: parcel_bytes_max(config),
     });
+    let (renewals, renewals_inbox) = Renewals::new();
+    let leader_line = LeaderLine::new(
+        ClusterId(cluster),
+        directory.clone(),
+        config.request_timeout(),
+    );
     let engine = Arc::new(Engine {
         cluster_id: ClusterId(cluster),
         member: MemberId(member),
@@ -177,6 +195,8 @@ pub(super) fn open(config: &Config, runtimes: usize) -> Result<Opened, Error> {
         waiters,
         changes,
         peers: directory,
+        renewals,
+        leader_line,
         learner,
         ids: Arc::new(RequestIds::new(MemberId(member), millis)),
         quota_exceeded,
@@ -191,6 +211,10 @@ pub(super) fn open(config: &Config, runtimes: usize) -> Result<Opened, Error> {
         fatal: fatal_seen,
         peers,
         state_orders: Some(state_orders),
+        inboxes: Some(Inboxes {
+            renewals: renewals_inbox,
+            questions: questions_inbox,
+        }),
         _dir: dir,
     })
 }
@@ -212,6 +236,11 @@ impl Opened {
         let orders = orders.expect("a member begins to talk once");
         PeerThread::start(self.peers.clone(), orders, listeners)
             .map_err(|source| Error::system("start a thread", source))
+    }
+
+    /// What comes in for the tasks of the upkeep, once.
+    pub(super) fn take_inboxes(&mut self) -> Inboxes {
+        self.inboxes.take().expect("taken once, by the start")
     }
 
     /// Returns when this member was removed from its cluster.
@@ -259,14 +288,19 @@ impl Opened {
     }
 }
 
-fn open_log(config: &Config, dir: &DataDir) -> Result<(DurableLog, OpenedLog), Error> {
+fn open_log(
+    config: &Config,
+    dir: &DataDir,
+    new: Option<NewMember>,
+) -> Result<(DurableLog, OpenedLog), Error> {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let options = ferrod_wal::Options {
         no_fsync: config.storage.no_fsync,
         ..ferrod_wal::Options::default()
     };
     if !dir.initialized {
-        create_log(config, &disk, &dir.wal, options)?;
+        let new = new.ok_or_else(|| Error::Start("the log has gone while starting".to_owned()))?;
+        create_log(&new, &disk, &dir.wal, options)?;
     }
     let (log, opened) = DurableLog::open(disk, &dir.wal, options, None)
         .map_err(|source| Error::system("read the log", source))?;
@@ -279,22 +313,20 @@ fn open_log(config: &Config, dir: &DataDir) -> Result<(DurableLog, OpenedLog), E
     Ok((log, opened))
 }
 
-/// Every initial member writes the same first entries, so all logs of the cluster begin alike.
+/// Every initial member writes the same first entries, so all logs of the cluster begin alike; one that joins begins with
+/// none.
 fn create_log(
-    config: &Config,
+    new: &NewMember,
     disk: &Arc<dyn Disk>,
     dir: &Path,
     options: ferrod_wal::Options,
 ) -> Result<(), Error> {
-    let initial = config
-        .initial_cluster()
-        .map_err(|error| Error::Start(error.to_string()))?;
     let identity = Identity {
-        cluster: initial.id.0,
-        member: initial.local.0,
+        cluster: new.cluster.0,
+        member: new.local.0,
     };
     let mut changes = Vec::new();
-    for member in &initial.members {
+    for member in &new.first {
         let context = Member {
             id: member.id.0,
             peer_urls: member

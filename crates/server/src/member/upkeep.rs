@@ -9,11 +9,14 @@ use ferrod_lease::LeaseId;
 use ferrod_node::Term;
 use ferrod_proto::etcdserverpb::LeaseRevokeRequest;
 use ferrod_proto::etcdserverpb::internal_raft_request::Request;
+use ferrod_proto::peer::question;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::config::Config;
-use crate::engine::Engine;
+use crate::engine::{Engine, Forwarded, forward_renewals};
 use crate::mailbox::Mailbox;
+use crate::peer::ask::Asked;
 
 /// How exactly the end of a wait is kept.
 const WAIT_TICK: Duration = Duration::from_millis(100);
@@ -21,11 +24,21 @@ const WAIT_TICK: Duration = Duration::from_millis(100);
 const LEASE_TICK: Duration = Duration::from_millis(250);
 const LEASES_PER_TICK: usize = 1000;
 
+/// What comes in for these tasks.
+pub(super) struct Inboxes {
+    /// Renewals for the leader.
+    pub(super) renewals: mpsc::Receiver<Forwarded>,
+    /// Questions of other members.
+    pub(super) questions: mpsc::Receiver<Asked>,
+}
+
 /// Starts everything; it goes on until the set is dropped.
-pub(super) fn start(engine: &Arc<Engine>, config: &Config) -> JoinSet<()> {
+pub(super) fn start(engine: &Arc<Engine>, config: &Config, inboxes: Inboxes) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     tasks.spawn(end_waits(engine.clone()));
     tasks.spawn(expire_leases(engine.clone()));
+    tasks.spawn(forward_renewals(engine.clone(), inboxes.renewals));
+    tasks.spawn(answer_questions(engine.clone(), inboxes.questions));
     tasks.spawn(auto_compaction::run(engine.clone(), config.compaction.auto));
     tasks
 }
@@ -48,12 +61,33 @@ async fn end_waits(engine: Arc<Engine>) {
     }
 }
 
+/// Answers what other members ask of the leader, each question on its own: one may wait for a quorum.
+async fn answer_questions(engine: Arc<Engine>, mut questions: mpsc::Receiver<Asked>) {
+    let mut answering = JoinSet::new();
+    while let Some(Asked { content, reply }) = questions.recv().await {
+        while answering.try_join_next().is_some() {}
+        let engine = engine.clone();
+        answering.spawn(async move {
+            let answer = match content {
+                question::Content::Renew(wanted) => engine.answer_renewals(wanted).await,
+                question::Content::TimeToLive(wanted) => engine.answer_time_to_live(wanted).await,
+                question::Content::Promote(wanted) => engine.answer_promotion(wanted).await,
+            };
+            // Who asked may have gone away.
+            let _gone = reply.send(answer);
+        });
+    }
+}
+
 async fn expire_leases(engine: Arc<Engine>) {
     // Nobody waits for these answers, so the mailbox of no runtime is used.
     let mailbox = Arc::new(Mailbox::default());
     let mut tick = tokio::time::interval(LEASE_TICK);
     loop {
         tick.tick().await;
+        if engine.lessor.leading().is_none() {
+            continue;
+        }
         // A leader that may have been deposed without noticing must not end anything.
         if engine.barrier(None).await.is_err() {
             continue;

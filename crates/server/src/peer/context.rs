@@ -10,6 +10,7 @@ use ferrod_proto::peer::{Hello, Refusal, refusal::Reason};
 use ferrod_store::ClusterView;
 use tokio::sync::{Notify, watch};
 
+use super::ask::Questions;
 use super::directory::{Directory, Peer, Turn};
 use super::lane::Lane;
 use super::state::States;
@@ -33,6 +34,8 @@ pub(crate) struct Context {
     pub(crate) members_changed: Arc<Notify>,
     /// Whether this member was removed from its cluster.
     pub(crate) removed: watch::Sender<bool>,
+    /// Where the questions of other members go.
+    pub(crate) questions: Questions,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) meters: Arc<Metrics>,
     pub(crate) pace: Pace,

@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use ferrod_proto::peer::parcel::Content;
 use ferrod_proto::peer::{
-    Hello, Messages, Parcel, Refusal, Reply, StateChunk, Welcome, peer_server, refusal::Reason,
-    reply,
+    Answer, Hello, Messages, Parcel, Question, Refusal, Reply, StateChunk, Welcome, peer_server,
+    refusal::Reason, reply,
 };
 use futures_util::Stream;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tonic::{Request, Response, Status, Streaming};
 
+use super::ask::Asked;
 use super::context::Context;
 use super::directory::Peer;
 use super::lane::Lane;
@@ -54,6 +55,24 @@ impl peer_server::Peer for Host {
             Some((Ok(reply), outgoing))
         });
         Ok(Response::new(Box::pin(outgoing)))
+    }
+
+    async fn ask(&self, request: Request<Question>) -> Result<Response<Answer>, Status> {
+        let Question {
+            cluster,
+            to,
+            content,
+        } = request.into_inner();
+        if cluster != self.context.cluster_id.0 || to != self.context.local.0 {
+            return Err(Status::failed_precondition("another member is meant"));
+        }
+        let content = content.ok_or_else(|| Status::invalid_argument("no question"))?;
+        let (reply, receiver) = oneshot::channel();
+        let stopping = |_| Status::unavailable("the member is stopping");
+        // Who asks too much is told so, and asks again.
+        let asked = self.context.questions.try_send(Asked { content, reply });
+        asked.map_err(|_| Status::resource_exhausted("too many questions wait"))?;
+        receiver.await.map_err(stopping)?.map(Response::new)
     }
 
     type StreamStateStream = StateReplies;

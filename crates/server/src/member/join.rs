@@ -1,0 +1,238 @@
+//! Who a member without data is: one of a new cluster's first members, or one that was added to a cluster that runs.
+//!
+//! A member that joins asks the others who is in the cluster. What it is told must be what its flags say, and its own id
+//! is the one that the cluster gave to its URLs.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ferrod_node::MemberId;
+use ferrod_store::Member;
+
+use super::Error;
+use crate::config::{ClusterState, Config, InitialCluster, InitialMember, MemberUrl};
+use crate::ids::ClusterId;
+use crate::logging::error_chain;
+use crate::peer::fetch;
+
+/// How long one member may take to say who is in its cluster.
+const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long one member of a new cluster may take to say whether it knows this one already.
+const NEW_TIMEOUT: Duration = Duration::from_secs(1);
+/// Versions of a cluster that this one can work in: major and minor.
+const VERSIONS: ((u64, u64), (u64, u64)) = ((3, 0), (3, 7));
+
+/// Who a member without data is.
+pub(super) struct NewMember {
+    pub(super) cluster: ClusterId,
+    pub(super) local: MemberId,
+    /// Who begins the log; nobody if this member joins, for its log comes from the leader.
+    pub(super) first: Vec<InitialMember>,
+}
+
+/// Finds out who a member without data is.
+///
+/// # Errors
+/// If flags and cluster do not agree, or if nobody of the cluster answers.
+pub(super) async fn identify(config: &Config) -> Result<NewMember, Error> {
+    let initial = config
+        .initial_cluster()
+        .map_err(|error| Error::Start(error.to_string()))?;
+    match config.cluster.state {
+        ClusterState::New => begin(initial).await,
+        ClusterState::Existing => join(config, initial).await,
+    }
+}
+
+/// What a running cluster says of itself.
+struct Running {
+    cluster: ClusterId,
+    members: Vec<Member>,
+}
+
+/// A new cluster. A member that the others have already seen has lost its data, and with it what it has promised.
+async fn begin(initial: InitialCluster) -> Result<NewMember, Error> {
+    let local = initial.local;
+    let others = others(&initial);
+    if let Some(running) = first_answer(&others, NEW_TIMEOUT).await {
+        let known = running.members.iter().find(|member| member.id == local.0);
+        if known.is_some_and(|member| !member.client_urls.is_empty()) {
+            return Err(Error::Start(format!(
+                "member {local} has already been bootstrapped"
+            )));
+        }
+    }
+    Ok(NewMember {
+        cluster: initial.id,
+        local,
+        first: initial.members,
+    })
+}
+
+async fn join(config: &Config, initial: InitialCluster) -> Result<NewMember, Error> {
+    let others = others(&initial);
+    let running = first_answer(&others, JOIN_TIMEOUT).await.ok_or_else(|| {
+        Error::Start(
+            "cannot fetch cluster info from peer urls: could not retrieve cluster information from the given URLs"
+                .to_owned(),
+        )
+    })?;
+    let local = match_members(&initial, &running).await.map_err(|why| {
+        let urls = running.members.iter().flat_map(|member| &member.peer_urls);
+        let urls: Vec<&str> = urls.map(String::as_str).collect();
+        Error::Start(format!(
+            "error validating peerURLs {}: {why}",
+            urls.join(",")
+        ))
+    })?;
+    let learners = running.members.iter().filter(|m| m.is_learner).count();
+    if learners > config.cluster.learners_max {
+        return Err(Error::Start(
+            "membership: too many learner members in cluster".to_owned(),
+        ));
+    }
+    check_versions(&others, config.request_timeout()).await?;
+    Ok(NewMember {
+        cluster: running.cluster,
+        local,
+        first: Vec::new(),
+    })
+}
+
+/// Peer URLs of the other members, sorted.
+fn others(initial: &InitialCluster) -> Vec<MemberUrl> {
+    let others = initial.members.iter().filter(|m| m.id != initial.local);
+    let urls: BTreeSet<_> = others.flat_map(|m| m.peer_urls.iter().cloned()).collect();
+    urls.into_iter().collect()
+}
+
+/// Asks all, and takes the answer of the first in their order that gives one.
+async fn first_answer(urls: &[MemberUrl], timeout: Duration) -> Option<Running> {
+    let asked = urls.iter().map(|url| ask(url, timeout));
+    for answer in futures_util::future::join_all(asked).await {
+        match answer {
+            Ok(running) => return Some(running),
+            Err(error) => {
+                tracing::info!(error, "failed to get cluster response");
+            }
+        }
+    }
+    None
+}
+
+async fn ask(url: &MemberUrl, timeout: Duration) -> Result<Running, String> {
+    let page = fetch::page(url, "/members", timeout).await;
+    let page = page.map_err(|error| error_chain(&error))?;
+    let id = page.headers.get("x-etcd-cluster-id");
+    let id = id.and_then(|id| u64::from_str_radix(id.to_str().ok()?, 16).ok());
+    let members: Vec<Member> =
+        serde_json::from_slice(&page.body).map_err(|error| error.to_string())?;
+    match id {
+        // A member that has just begun may not know its own cluster yet.
+        Some(id) if !members.is_empty() => Ok(Running {
+            cluster: ClusterId(id),
+            members,
+        }),
+        _ => Err(format!("{url} does not say which cluster it belongs to")),
+    }
+}
+
+/// Finds this member among those of the cluster. Each of them must be in the flags, and the other way round.
+async fn match_members(initial: &InitialCluster, running: &Running) -> Result<MemberId, String> {
+    if initial.members.len() != running.members.len() {
+        return Err("member count is unequal".to_owned());
+    }
+    let mut local = None;
+    for member in &running.members {
+        let mut found = None;
+        for candidate in &initial.members {
+            if same_urls(&candidate.peer_urls, &member.peer_urls).await {
+                found = Some(candidate.id);
+                break;
+            }
+        }
+        let Some(found) = found else {
+            return Err(format!(
+                "PeerURLs: no match found for existing member ({:x}, [{}]), last resolver error (<nil>)",
+                member.id,
+                member.peer_urls.join(" ")
+            ));
+        };
+        if found == initial.local {
+            local = Some(MemberId(member.id));
+        }
+    }
+    local.ok_or_else(|| "this member is not among those of the cluster".to_owned())
+}
+
+/// Whether two lists of URLs lead to the same places: as texts, or once names are looked up.
+async fn same_urls(flags: &[MemberUrl], cluster: &[String]) -> bool {
+    let mut ours: Vec<&str> = flags.iter().map(MemberUrl::as_str).collect();
+    let mut theirs: Vec<&str> = cluster.iter().map(String::as_str).collect();
+    ours.sort_unstable();
+    theirs.sort_unstable();
+    if ours == theirs {
+        return true;
+    }
+    if ours.len() != theirs.len() {
+        return false;
+    }
+    let theirs: Result<Vec<_>, _> = theirs.iter().map(|url| MemberUrl::parse(url)).collect();
+    let Ok(theirs) = theirs else {
+        return false;
+    };
+    match (resolve_all(flags).await, resolve_all(&theirs).await) {
+        (Some(ours), Some(theirs)) => ours == theirs,
+        _ => false,
+    }
+}
+
+/// Schemes and addresses, sorted; `None` if a name is not known.
+async fn resolve_all(urls: &[MemberUrl]) -> Option<Vec<(crate::config::Scheme, SocketAddr)>> {
+    let mut resolved = Vec::new();
+    for url in urls {
+        if url.scheme().is_unix() {
+            return None;
+        }
+        let mut addresses = tokio::net::lookup_host(url.address()).await.ok()?;
+        resolved.push((url.scheme(), addresses.next()?));
+    }
+    resolved.sort_unstable();
+    Some(resolved)
+}
+
+#[derive(serde::Deserialize)]
+struct Versions {
+    etcdcluster: String,
+}
+
+/// Whether this version may join: at least one member says a version that it can work in, and none another.
+async fn check_versions(urls: &[MemberUrl], timeout: Duration) -> Result<(), Error> {
+    let asked = urls.iter().map(|url| async move {
+        let page = fetch::page(url, "/version", timeout).await.ok()?;
+        let versions: Versions = serde_json::from_slice(&page.body).ok()?;
+        major_minor(&versions.etcdcluster)
+    });
+    let answers = futures_util::future::join_all(asked).await;
+    let versions: Vec<_> = answers.into_iter().flatten().collect();
+    let (low, high) = VERSIONS;
+    let all_fit = versions
+        .iter()
+        .all(|version| (low..=high).contains(version));
+    if versions.is_empty() || !all_fit {
+        return Err(Error::Start(
+            "incompatible with current running cluster".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+/// `None` for what is no version, such as `not_decided`.
+fn major_minor(text: &str) -> Option<(u64, u64)> {
+    let mut parts = text.split('.').map(|part| part.parse().ok());
+    Some((parts.next()??, parts.next()??))
+}
+
+#[cfg(test)]
+mod tests;

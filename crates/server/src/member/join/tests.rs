@@ -1,0 +1,73 @@
+//! Which answers of a running cluster fit the flags.
+
+use super::*;
+
+fn initial(members: &[(u64, &str)], local: u64) -> InitialCluster {
+    let members = members.iter().map(|(id, urls)| InitialMember {
+        id: MemberId(*id),
+        name: format!("m{id}"),
+        peer_urls: MemberUrl::parse_list(urls).unwrap(),
+    });
+    InitialCluster {
+        id: ClusterId(1),
+        local: MemberId(local),
+        members: members.collect(),
+    }
+}
+
+fn running(members: &[(u64, &str)]) -> Running {
+    let members = members.iter().map(|(id, urls)| Member {
+        id: *id,
+        peer_urls: urls.split(',').map(str::to_owned).collect(),
+        ..Member::default()
+    });
+    Running {
+        cluster: ClusterId(9),
+        members: members.collect(),
+    }
+}
+
+#[tokio::test]
+async fn a_joining_member_takes_the_id_that_the_cluster_gave_it() {
+    let flags = initial(&[(1, "http://a:1"), (2, "http://b:1,http://b:2")], 2);
+    let cluster = running(&[(77, "http://b:2,http://b:1"), (88, "http://a:1")]);
+    assert_eq!(match_members(&flags, &cluster).await, Ok(MemberId(77)));
+}
+
+/// covers: M-09
+#[tokio::test]
+async fn flags_and_cluster_must_agree() {
+    let flags = initial(&[(1, "http://127.0.0.1:1"), (2, "http://127.0.0.1:2")], 2);
+    let cluster = running(&[(77, "http://127.0.0.1:1")]);
+    let refused = match_members(&flags, &cluster).await.unwrap_err();
+    assert_eq!(refused, "member count is unequal");
+    let cluster = running(&[(0xab, "http://127.0.0.1:1"), (0xcd, "http://127.0.0.1:3")]);
+    let refused = match_members(&flags, &cluster).await.unwrap_err();
+    assert_eq!(
+        refused,
+        "PeerURLs: no match found for existing member (cd, [http://127.0.0.1:3]), last resolver error (<nil>)"
+    );
+}
+
+#[tokio::test]
+async fn names_are_looked_up_only_where_texts_differ() {
+    let urls = |text| MemberUrl::parse_list(text).unwrap();
+    let list = |text: &str| vec![text.to_owned()];
+    assert!(
+        same_urls(
+            &urls("http://no-such-host.invalid:1"),
+            &list("http://no-such-host.invalid:1")
+        )
+        .await
+    );
+    assert!(same_urls(&urls("http://127.0.0.1:1"), &list("http://127.0.0.1:01")).await);
+    assert!(!same_urls(&urls("http://127.0.0.1:1"), &list("https://127.0.0.1:1")).await);
+    assert!(!same_urls(&urls("http://127.0.0.1:1"), &list("http://127.0.0.1:2")).await);
+}
+
+#[test]
+fn only_versions_are_versions() {
+    assert_eq!(major_minor("3.7.0"), Some((3, 7)));
+    assert_eq!(major_minor("not_decided"), None);
+    assert_eq!(major_minor("3"), None);
+}

@@ -1,0 +1,103 @@
+//! Questions that only the leader can answer: asked by the others over the peer port, one call each.
+//!
+//! A question is not a message of raft: it may be asked again, and who asks waits for the answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ferrod_node::MemberId;
+use ferrod_proto::peer::peer_client::PeerClient;
+use ferrod_proto::peer::{Answer, Question, question};
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot};
+use tonic::Status;
+use tonic::transport::{Channel, Endpoint};
+
+use super::directory::Directory;
+use crate::ids::ClusterId;
+
+/// Questions that may wait for the thread that answers them.
+pub(crate) const QUESTIONS_MAX: usize = 1024;
+
+/// A question that came in, and where its answer goes.
+pub(crate) struct Asked {
+    pub(crate) content: question::Content,
+    pub(crate) reply: oneshot::Sender<Result<Answer, Status>>,
+}
+
+/// Where questions that come in wait.
+pub(crate) type Questions = mpsc::Sender<Asked>;
+
+/// The way to whoever leads.
+pub(crate) struct LeaderLine {
+    cluster: ClusterId,
+    directory: Arc<Directory>,
+    /// To connect, and to answer.
+    patience: Duration,
+    line: Mutex<Option<(MemberId, PeerClient<Channel>)>>,
+}
+
+impl LeaderLine {
+    /// A way that is not used yet; no question takes longer than `patience`.
+    pub(crate) fn new(
+        cluster: ClusterId,
+        directory: Arc<Directory>,
+        patience: Duration,
+    ) -> LeaderLine {
+        LeaderLine {
+            cluster,
+            directory,
+            patience,
+            line: Mutex::new(None),
+        }
+    }
+
+    /// Asks the member that is taken for the leader.
+    ///
+    /// # Errors
+    /// The leader's refusal as it came, or what went wrong on the way.
+    pub(crate) async fn ask(
+        &self,
+        leader: MemberId,
+        content: question::Content,
+    ) -> Result<Answer, Status> {
+        let mut client = self.client(leader)?;
+        let question = Question {
+            cluster: self.cluster.0,
+            to: leader.0,
+            content: Some(content),
+        };
+        let asking = tokio::time::timeout(self.patience, client.ask(question)).await;
+        let answer = asking
+            .unwrap_or_else(|_| Err(Status::unavailable("the leader does not answer")))
+            .map(tonic::Response::into_inner);
+        if answer.is_err() {
+            self.hang_up(leader);
+        }
+        answer
+    }
+
+    fn client(&self, leader: MemberId) -> Result<PeerClient<Channel>, Status> {
+        let mut line = self.line.lock();
+        if let Some((to, client)) = &*line
+            && *to == leader
+        {
+            return Ok(client.clone());
+        }
+        let url = self.directory.get(leader).and_then(|peer| peer.next_url());
+        let url = url.ok_or_else(|| Status::unavailable("the leader's URL is not known"))?;
+        let endpoint = Endpoint::from_shared(url)
+            .map_err(|error| Status::unavailable(error.to_string()))?
+            .connect_timeout(self.patience)
+            .tcp_nodelay(true);
+        // The seam for TLS: an endpoint may be given another connector.
+        let client = PeerClient::new(endpoint.connect_lazy());
+        *line = Some((leader, client.clone()));
+        Ok(client)
+    }
+
+    /// The next question tries the leader's next URL.
+    fn hang_up(&self, leader: MemberId) {
+        self.line.lock().take_if(|(to, _)| *to == leader);
+    }
+}
