@@ -9,6 +9,7 @@ mod membership;
 mod observer;
 mod quota;
 mod reconfiguration;
+mod read_rounds;
 mod waiters;
 
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use ferrod_env::Clock;
 use ferrod_lease::LeaseId;
 use ferrod_mvcc::Views;
 use ferrod_mvcc::backend::Backend;
-use ferrod_node::{MemberId, NodeHandle, Proposal, ProposalId, Term};
+use ferrod_node::{MemberId, NodeHandle, Proposal, ProposalId, ReadFailure, Term};
 use ferrod_proto::ApiError;
 use ferrod_proto::etcdserverpb::internal_raft_request::Request;
 use ferrod_proto::etcdserverpb::{InternalRaftRequest, RequestHeader, ResponseHeader};
@@ -36,6 +37,7 @@ pub(crate) use lessor::{KeepAlive, Lessor};
 pub(crate) use machine::{Machine, Quota};
 pub(crate) use observer::NodeObserver;
 pub(crate) use reconfiguration::Reachable;
+pub(crate) use read_rounds::{Passed, ReadRounds};
 pub(crate) use waiters::{Outcome, Waiters};
 
 use crate::grpc::status;
@@ -107,6 +109,7 @@ pub(crate) struct Engine {
     pub(crate) leader_line: LeaderLine,
     /// Whether this member is a learner.
     pub(crate) learner: Arc<AtomicBool>,
+    pub(crate) read_rounds: Arc<ReadRounds>,
     pub(crate) ids: Arc<RequestIds>,
     /// Something was stored beyond the quota, and the alarm for it is still to be raised.
     pub(crate) quota_exceeded: Arc<AtomicBool>,
@@ -251,39 +254,28 @@ impl Engine {
 
     /// Waits until a read here sees everything that was acknowledged before the call.
     pub(crate) async fn barrier(&self, timeout: Option<Duration>) -> Result<(), Status> {
+        self.barrier_by(None, timeout).await
+    }
+
+    /// As [`Engine::barrier`], for a reader on the runtime of this mailbox: all of its readers are woken at once.
+    pub(crate) async fn barrier_by(
+        &self,
+        mailbox: Option<&Arc<Mailbox>>,
+        timeout: Option<Duration>,
+    ) -> Result<(), Status> {
         if self.node.reads_alone() {
             return Ok(());
         }
         let longest = self.limits.request_timeout;
         let timeout = timeout.map_or(longest, |timeout| timeout.min(longest));
-        let read = self.read_index();
-        tokio::time::timeout(timeout, read)
-            .await
-            .unwrap_or_else(|_| Err(status::of(ApiError::Timeout)))
-    }
-
-    async fn read_index(&self) -> Result<(), Status> {
-        let (sender, receiver) = oneshot::channel();
-        // The reader may have gone away by the time the index is known.
-        self.node.read_index(Box::new(move |index| {
-            let _gone = sender.send(index);
-        }));
-        let index = match receiver.await {
-            Ok(Ok(index)) => index,
-            Ok(Err(ferrod_node::ReadFailure::LeaderChanged)) => {
-                return Err(status::of(ApiError::LeaderChanged));
-            }
-            Ok(Err(ferrod_node::ReadFailure::Overloaded)) => {
-                return Err(status::of(ApiError::TooManyRequests));
-            }
-            Ok(Err(ferrod_node::ReadFailure::Stopped)) | Err(_) => {
-                return Err(status::of(ApiError::Stopped));
-            }
-        };
-        while self.views.load().applied_index() < index.0 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+        let passed = self.read_rounds.join(&self.node, mailbox);
+        match tokio::time::timeout(timeout, passed).await {
+            Ok(Ok(Ok(()))) => Ok(()),
+            Ok(Ok(Err(ReadFailure::LeaderChanged))) => Err(status::of(ApiError::LeaderChanged)),
+            Ok(Ok(Err(ReadFailure::Overloaded))) => Err(status::of(ApiError::TooManyRequests)),
+            Ok(Ok(Err(ReadFailure::Stopped)) | Err(_)) => Err(status::of(ApiError::Stopped)),
+            Err(_) => Err(status::of(ApiError::Timeout)),
         }
-        Ok(())
     }
 
     /// Waits until the rows that the compaction at `revision` superseded are deleted, durably.

@@ -10,7 +10,7 @@ use ferrod_watch::EventBatch;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
-use crate::engine::Outcome;
+use crate::engine::{Outcome, Passed};
 
 /// An answer with the call that waits for it.
 pub(crate) type Delivery = (oneshot::Sender<Outcome>, Outcome);
@@ -31,6 +31,8 @@ pub(crate) struct Letters {
     pub(crate) deliveries: Vec<Delivery>,
     /// The store was replaced by a later state of itself; the events are those after it.
     pub(crate) installed: Option<Installed>,
+    /// Reads that may go on.
+    pub(crate) passes: Vec<(oneshot::Sender<Passed>, Passed)>,
     /// Events, in revision order.
     pub(crate) events: Vec<Arc<EventBatch>>,
     /// History below this revision is gone.
@@ -92,6 +94,9 @@ impl Letters {
         for (sender, outcome) in self.deliveries {
             // A caller that has gone away wants no answer.
             let _gone = sender.send(outcome);
+        }
+        for (sender, passed) in self.passes {
+            let _gone = sender.send(passed);
         }
     }
 }

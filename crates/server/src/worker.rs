@@ -59,6 +59,11 @@ impl Worker {
         self.engine.propose(request, &self.mailbox, timeout).await
     }
 
+    /// Waits until a read here sees everything that was acknowledged before the call.
+    pub(crate) async fn barrier(&self, timeout: Option<Duration>) -> Result<(), Status> {
+        self.engine.barrier_by(Some(&self.mailbox), timeout).await
+    }
+
     /// Hands out the mail of this runtime, for as long as it lives.
     pub(crate) async fn sort_mail(self: Arc<Worker>) {
         loop {

@@ -21,7 +21,7 @@ use ferrod_store::{Answer, Applied, ConfState, Effect, MemberChange, Store};
 use ferrod_watch::EventBatch;
 
 use super::changes::{self, Ending, PendingChanges, notes};
-use super::{Lessor, Waiters};
+use super::{Lessor, ReadRounds, Waiters};
 use crate::config::GoDuration;
 use crate::grpc::status;
 use crate::ids::ClusterId;
@@ -39,6 +39,7 @@ pub(crate) struct Machine {
     pub(crate) changes: Arc<PendingChanges>,
     /// Whether this member is a learner.
     pub(crate) learner: Arc<AtomicBool>,
+    pub(crate) read_rounds: Arc<ReadRounds>,
     pub(crate) lessor: Arc<Lessor>,
     /// One for each runtime.
     pub(crate) mailboxes: Vec<Arc<Mailbox>>,
@@ -226,6 +227,7 @@ impl Machine {
         for (slot, deliveries) in self.sort(batch.answers) {
             self.mailboxes[slot].leave(|letters| letters.deliveries.extend(deliveries));
         }
+        self.read_rounds.reached(index);
         self.trim(batch_changes);
     }
 

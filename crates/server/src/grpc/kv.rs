@@ -33,7 +33,7 @@ pub(super) async fn range(
     }
     validate::range(&request).map_err(status::of)?;
     if !request.serializable {
-        engine.barrier(caller.call.timeout).await?;
+        caller.worker.barrier(caller.call.timeout).await?;
     }
     if may_be_long(&request) {
         // The calls of a connection are answered one after the other as they come in; other connections must not wait for
@@ -129,7 +129,7 @@ pub(super) async fn txn(caller: Caller, request: TxnRequest) -> Result<TxnRespon
         }
         kind => {
             if kind == TxnKind::LinearizableRead {
-                engine.barrier(caller.call.timeout).await?;
+                caller.worker.barrier(caller.call.timeout).await?;
             }
             let read = worker.read(|reader| ferrod_store::read_txn(reader, &request));
             read.map_err(status::of_store)?

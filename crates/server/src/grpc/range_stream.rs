@@ -30,7 +30,7 @@ pub(super) async fn range_stream(
     let query = ferrod_store::query(&request).map_err(status::of)?;
     check_supported(&query)?;
     if !request.serializable {
-        caller.worker.engine.barrier(caller.call.timeout).await?;
+        caller.worker.barrier(caller.call.timeout).await?;
     }
     Ok(reply::stream(Box::pin(Rows {
         worker: caller.worker,

@@ -24,8 +24,8 @@ use super::join::NewMember;
 use super::upkeep::Inboxes;
 use crate::config::{Config, MemberUrl};
 use crate::engine::{
-    Engine, FlushLoop, Lessor, Limits, Machine, NodeObserver, PendingChanges, Quota, Renewals,
-    Waiters,
+    Engine, FlushLoop, Lessor, Limits, Machine, NodeObserver, PendingChanges, Quota, ReadRounds,
+    Renewals, Waiters,
 };
 use crate::ids::{ClusterId, RequestIds};
 use crate::mailbox::Mailbox;
@@ -83,6 +83,7 @@ pub(super) fn open(
     let lessor = Arc::new(Lessor::new(store.leases(), config.raft.election_timeout));
     let mailboxes: Vec<Arc<Mailbox>> = (0..runtimes).map(|_| Arc::default()).collect();
     let (views, cluster_view, leases) = (store.keyspace().views(), store.cluster(), store.leases());
+    let read_rounds = Arc::new(ReadRounds::new(views.clone()));
     let quota_exceeded = Arc::new(AtomicBool::new(false));
     let members_changed = Arc::new(Notify::new());
     let directory = Arc::new(Directory::default());
@@ -95,6 +96,7 @@ pub(super) fn open(
         waiters: waiters.clone(),
         changes: changes.clone(),
         learner: learner.clone(),
+        read_rounds: read_rounds.clone(),
         lessor: lessor.clone(),
         mailboxes: mailboxes.clone(),
         clock: clock.clone(),
@@ -198,6 +200,7 @@ pub(super) fn open(
         renewals,
         leader_line,
         learner,
+        read_rounds,
         ids: Arc::new(RequestIds::new(MemberId(member), millis)),
         quota_exceeded,
         compacted,
