@@ -16,5 +16,6 @@ pub mod differential;
 pub mod member;
 pub mod script;
 pub mod sim;
+pub mod trio;
 pub mod usage;
 pub mod wire;

@@ -1,6 +1,6 @@
 //! Whole members as processes, with nothing but ferrod itself; `cargo xtask e2e` does the same at length and beside etcd.
 
-use ferrod_tests::{bad_input, crash};
+use ferrod_tests::{bad_input, crash, trio};
 
 const FERROD: &str = env!("CARGO_BIN_EXE_ferrod-under-test");
 
@@ -39,4 +39,10 @@ fn bad_input_is_refused_with_a_reason() {
         ..Default::default()
     };
     bad_input::run(&options).unwrap();
+}
+
+/// covers: P-KV-01, P-KV-03, P-A-09
+#[test]
+fn three_members_agree_and_survive_the_loss_of_one() {
+    trio::run(FERROD.as_ref()).unwrap();
 }
