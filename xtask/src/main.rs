@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod ci;
+mod cluster;
 mod codegen;
 mod deps;
 mod e2e;
@@ -66,6 +67,12 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// A cluster of three members on this machine, to try things on
+    Cluster {
+        /// What to do
+        #[command(subcommand)]
+        action: cluster::Action,
+    },
     /// Fetches what the end-to-end tests need into `target/tools`
     Install {
         /// Only these; without names all
@@ -96,6 +103,7 @@ fn run(command: Command) -> Result<()> {
         Command::E2e { args } => e2e::run(root, &args),
         Command::Bench { args } => bench::run(root, &args),
         Command::Sim { args } => sim::run(root, &args),
+        Command::Cluster { action } => cluster::run(root, action),
         Command::Install { names } => install::run(root, &names),
     }
 }
