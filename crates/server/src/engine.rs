@@ -8,8 +8,8 @@ mod machine;
 mod membership;
 mod observer;
 mod quota;
-mod reconfiguration;
 mod read_rounds;
+mod reconfiguration;
 mod waiters;
 
 use std::sync::Arc;
@@ -36,8 +36,8 @@ pub(crate) use leases::{Forwarded, Renewals, forward_renewals};
 pub(crate) use lessor::{KeepAlive, Lessor};
 pub(crate) use machine::{Machine, Quota};
 pub(crate) use observer::NodeObserver;
-pub(crate) use reconfiguration::Reachable;
 pub(crate) use read_rounds::{Passed, ReadRounds};
+pub(crate) use reconfiguration::Reachable;
 pub(crate) use waiters::{Outcome, Waiters};
 
 use crate::grpc::status;
