@@ -36,6 +36,7 @@ impl Machine {
         for mailbox in self.mailboxes.iter().filter(|m| m.wants_events()) {
             mailbox.leave(|letters| letters.install(installed));
         }
+        self.read_rounds.reached(state.index.0);
         tracing::info!(
             "current-applied-index" = state.index.0,
             revision = view.revision(),
