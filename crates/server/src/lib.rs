@@ -24,13 +24,13 @@ pub mod failpoints;
 pub mod http;
 pub mod ids;
 pub mod logging;
+pub mod peer;
 pub mod version;
 
 mod engine;
 mod grpc;
 mod mailbox;
 mod member;
-mod peer;
 mod probe;
 mod serve;
 mod watch_events;

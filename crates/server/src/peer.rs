@@ -31,3 +31,4 @@ pub(crate) use context::{Context, PARCEL_BYTES, Pace};
 pub(crate) use directory::{Directory, PeerTransport};
 pub(crate) use state::{StateOrder, States};
 pub(crate) use thread::PeerThread;
+pub use wire::{WireError, decode};

@@ -8,7 +8,7 @@ use ferrod_proto::peer::{self, message::Body};
 
 /// Why something that came from a peer is no message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum WireError {
+pub enum WireError {
     /// A message of a kind that this version does not know, or of none.
     #[error("message without a known body")]
     Body,
@@ -31,7 +31,7 @@ pub(crate) fn encode(message: PeerMessage) -> Option<peer::Message> {
 ///
 /// # Errors
 /// [`WireError`]
-pub(crate) fn decode(
+pub fn decode(
     message: peer::Message,
     from: MemberId,
     to: MemberId,
