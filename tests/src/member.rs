@@ -254,6 +254,11 @@ pub struct Launched {
 }
 
 impl Launched {
+    /// Whether the process still runs.
+    pub fn is_running(&mut self) -> bool {
+        self.member.is_running()
+    }
+
     /// Waits until the member serves.
     ///
     /// # Errors

@@ -39,17 +39,18 @@ pub(crate) async fn rejoin(stand: &mut Stand) -> Result<Vec<Measure>> {
     replace(&wire, &name, &setup.peer_url()).await?;
     let setup = setup.flag("--initial-cluster-state=existing");
     let (before, started) = (usage_of_all(&stand.pids())?, now());
-    let launched = setup.launch()?;
+    let mut launched = setup.launch()?;
     let endpoint = setup.endpoint();
-    let in_step = async || (local_count(&endpoint).await.ok()? == keys).then_some(());
-    let back = poll(LIMIT, in_step).await;
+    let outcome = async || {
+        let arrived = local_count(&endpoint)
+            .await
+            .is_ok_and(|count| count == keys);
+        (arrived || !launched.is_running()).then_some(arrived)
+    };
+    let back = poll(LIMIT, outcome).await.unwrap_or(false);
     let lasted = now() - started;
     let used = usage_of_all(&stand.pids())?.cpu_us - before.cpu_us;
-    ensure!(
-        back.is_some(),
-        "not in step after {LIMIT:?}\n{}",
-        setup.log_tail(5)
-    );
+    ensure!(back, "not in step after {lasted:?}\n{}", setup.log_tail(5));
     let seat = &mut stand.seats()[lost];
     seat.member = Some(launched.wait()?);
     seat.setup = setup;
