@@ -40,6 +40,10 @@ pub struct Flusher {
     delete_rows_max: usize,
 }
 
+/// Steps in which the deletes that wait are to be made, within the bounds of a step.
+const STEPS: usize = 64;
+const STEP_ROWS_MIN: usize = 500;
+
 /// What a flush or a step of deletes achieved.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Progress {
@@ -51,6 +55,8 @@ pub struct Progress {
     pub rows_written: usize,
     /// Superseded rows deleted.
     pub rows_deleted: usize,
+    /// Superseded rows that are left to be deleted.
+    pub deletes_pending: usize,
     /// The compaction that was finished by this step.
     pub compaction_finished: Option<i64>,
 }
@@ -112,6 +118,23 @@ impl Flusher {
         }
     }
 
+    /// As [`Flusher::wait`], but deletes can wait: between their steps the disk is left to others.
+    pub fn rest(&mut self, pause: Duration) -> Wake {
+        self.receive();
+        if !self.closed && !self.wanted {
+            match self.rings.recv_timeout(pause) {
+                Ok(ring) => self.hear(ring),
+                Err(RecvTimeoutError::Timeout) => return Wake::Timeout,
+                Err(RecvTimeoutError::Disconnected) => self.closed = true,
+            }
+        }
+        match (self.closed, self.wanted) {
+            (true, _) => Wake::Closed,
+            (false, true) => Wake::FlushDue,
+            (false, false) => Wake::Timeout,
+        }
+    }
+
     fn due(&self) -> Option<Wake> {
         if self.wanted {
             Some(Wake::FlushDue)
@@ -136,12 +159,13 @@ impl Flusher {
         self.receive();
         let is_new = view.batch > self.batch;
         let mut ops = Vec::new();
-        let mut bytes = 0;
+        // Deletes first: what is written then finds the pages that they have freed.
+        let deleted = self.add_deletes(&mut ops);
+        let (before, mut bytes) = (ops.len(), 0);
         if is_new {
             bytes = self.add_rows(&view, &mut ops) + self.add_small_rows(&view, &mut ops);
         }
-        let rows_written = ops.len();
-        let deleted = self.add_deletes(&mut ops);
+        let rows_written = ops.len() - before;
         if is_new {
             self.add_applied(&view, &mut ops);
         }
@@ -222,13 +246,23 @@ impl Flusher {
         }
     }
 
+    /// How many rows one commit deletes. Few where few wait: scattered rows dirty a page each, and whoever syncs the log
+    /// meanwhile waits until all of these are written.
+    fn step_rows(&self) -> usize {
+        let pending = self.shared.deletes_pending.load(Ordering::Relaxed);
+        (pending / STEPS)
+            .max(STEP_ROWS_MIN)
+            .min(self.delete_rows_max)
+    }
+
     /// Adds the next deletes, and the mark of the compaction that they finish.
     fn add_deletes(&mut self, ops: &mut Vec<Op>) -> Deleted {
         let before = ops.len();
         if self.shared.holds_deletes() {
             return Deleted::default();
         }
-        let Some(step) = self.deletes.next(self.delete_rows_max) else {
+        let rows_max = self.step_rows();
+        let Some(step) = self.deletes.next(rows_max) else {
             return Deleted::default();
         };
         // Readers must know before the rows are gone.
@@ -277,6 +311,7 @@ impl Flusher {
             applied_index: self.shared.flushed_index.load(Ordering::Relaxed),
             rows_written: 0,
             rows_deleted: deleted.rows,
+            deletes_pending: self.shared.deletes_pending.load(Ordering::Relaxed),
             compaction_finished: deleted.finished,
         }
     }

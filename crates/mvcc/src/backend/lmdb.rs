@@ -15,6 +15,7 @@ mod generation;
 mod options;
 mod pages;
 mod progress;
+mod prune;
 mod receive;
 mod row;
 mod snapshot;
@@ -36,7 +37,7 @@ use self::generation::{Appends, Generation};
 use self::progress::Progress;
 use self::receive::Reception;
 use self::snapshot::LmdbSnapshot;
-use super::{Backend, Batch, Incoming, Prepare, Sizes, Snapshot};
+use super::{Backend, Batch, Incoming, Op, Prepare, Sizes, Snapshot};
 use crate::Error;
 
 pub use self::options::LmdbOptions;
@@ -187,11 +188,26 @@ impl Writer {
 
     fn write(&mut self, generation: &Generation, batch: &Batch) -> Result<Sizes, Error> {
         let mut txn = generation.write()?;
-        for op in &batch.ops {
-            generation.apply(&mut txn, op, Appends::Strict, &mut self.scratch)?;
+        for ops in batch.ops.chunk_by(are_sorted_deletes) {
+            match ops {
+                [Op::Delete { bucket, .. }, _, ..] => {
+                    prune::delete_sorted(generation, &mut txn, *bucket, ops)?;
+                }
+                _ => {
+                    for op in ops {
+                        generation.apply(&mut txn, op, Appends::Strict, &mut self.scratch)?;
+                    }
+                }
+            }
         }
         generation.commit(txn)
     }
+}
+
+/// Whether both are deletes in one bucket, in the order of their keys.
+fn are_sorted_deletes(first: &Op, second: &Op) -> bool {
+    let both_delete = matches!((first, second), (Op::Delete { .. }, Op::Delete { .. }));
+    both_delete && first.place().0 == second.place().0 && first.place().1 < second.place().1
 }
 
 impl CachedSizes {

@@ -11,9 +11,17 @@ use tokio::sync::{Notify, watch};
 /// Rows that wait longer are written even if they are few, so that a restart has little to replay.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(5);
 
+/// Deletes are made with pauses, so that syncs of the log do not wait for one after the other, unless so many have
+/// piled up.
+const HURRY_ROWS: usize = 100_000;
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
 /// The state of the thread that writes the backend.
 pub(crate) struct FlushLoop {
     pub(crate) flusher: Flusher,
+    /// Before the next deletes.
+    pub(crate) pause: Option<Duration>,
     pub(crate) node: NodeHandle,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) meters: Arc<ferrod_metrics::Metrics>,
@@ -37,7 +45,10 @@ impl FlushLoop {
 
     /// Waits for work and does it; `None` when there will be no more.
     fn step(&mut self) -> Option<Result<(), Error>> {
-        let wake = self.flusher.wait(FLUSH_INTERVAL);
+        let wake = match self.pause.take().map(|pause| self.flusher.rest(pause)) {
+            None | Some(Wake::Timeout) => self.flusher.wait(FLUSH_INTERVAL),
+            Some(wake) => wake,
+        };
         let began = self.clock.now();
         let progress = match wake {
             Wake::DeletesDue | Wake::FlushDue | Wake::Timeout => self.flusher.flush(),
@@ -51,6 +62,9 @@ impl FlushLoop {
             if progress.rows_written + progress.rows_deleted > 0 {
                 let histogram = &self.meters.disk.backend_commit_duration_seconds;
                 histogram.observe(took.as_secs_f64());
+            }
+            if progress.rows_deleted > 0 && progress.deletes_pending < HURRY_ROWS {
+                self.pause = Some((took * 3).clamp(PAUSE_MIN, PAUSE_MAX));
             }
             let deleted = progress.rows_deleted as u64;
             self.meters.mvcc.db_compaction_keys_total.inc_by(deleted);

@@ -142,6 +142,7 @@ pub(super) fn open(
     let compacted = Arc::new(Notify::new());
     let flush = FlushLoop {
         flusher,
+        pause: None,
         node: node.handle().clone(),
         clock: clock.clone(),
         meters: meters.clone(),

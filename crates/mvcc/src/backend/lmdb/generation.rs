@@ -133,12 +133,24 @@ impl Generation {
                 row::seal(*bucket, key, value, scratch);
                 self.put(txn, *bucket, key, scratch, flags)
             }
-            Op::Delete { bucket, key } => {
-                check_key(key)?;
-                let deleted = self.database(*bucket).delete(txn, key);
-                deleted.map(drop).map_err(at("delete row", &self.path))
-            }
+            Op::Delete { bucket, key } => self.delete(txn, *bucket, key),
         }
+    }
+
+    /// Removes a row, if it is there.
+    pub(super) fn delete(
+        &self,
+        txn: &mut RwTxn<'_>,
+        bucket: Bucket,
+        key: &[u8],
+    ) -> Result<(), Error> {
+        check_key(key)?;
+        let deleted = self.database(bucket).delete(txn, key);
+        deleted.map(drop).map_err(at("delete row", &self.path))
+    }
+
+    pub(super) fn page_bytes(&self) -> usize {
+        self.env().stat().page_size as usize
     }
 
     /// Writes a sealed row above all others of its bucket.
@@ -152,7 +164,8 @@ impl Generation {
         self.put(txn, bucket, key, sealed, PutFlags::APPEND)
     }
 
-    fn put(
+    /// Writes a sealed row.
+    pub(super) fn put(
         &self,
         txn: &mut RwTxn<'_>,
         bucket: Bucket,

@@ -4,6 +4,7 @@ mod crash;
 mod damage;
 mod full_disk;
 mod measure;
+mod prune;
 
 use std::fs;
 use std::path::PathBuf;
