@@ -165,6 +165,14 @@ pub trait Backend: Send + Sync + std::fmt::Debug + 'static {
     /// [`Error::Backend`] when the file cannot be read.
     fn sizes(&self) -> Result<Sizes, Error>;
 
+    /// Whether the disk has room for a commit that writes so many bytes.
+    ///
+    /// Asked before a commit, because one that fails for want of room poisons the backend as any other.
+    ///
+    /// # Errors
+    /// [`Error::Backend`] when the file system does not answer.
+    fn has_room(&self, bytes: u64) -> Result<bool, Error>;
+
     /// Rewrites the store into a new, packed file and goes on there; commits and snapshots keep working meanwhile.
     ///
     /// Called from another thread than the one that commits. Snapshots taken earlier stay valid.

@@ -34,6 +34,8 @@ pub struct Flusher {
     /// The view with this number is written.
     batch: u64,
     wanted: bool,
+    /// The last flush found no room: the next waits for time to pass.
+    stalled: bool,
     /// The owner is gone.
     closed: bool,
     poisoned: bool,
@@ -47,6 +49,8 @@ const STEP_ROWS_MIN: usize = 500;
 /// What a flush or a step of deletes achieved.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Progress {
+    /// There was no room, so nothing was written. Flush again later.
+    pub disk_full: bool,
     /// Main revisions up to this one are durable.
     pub revision: i64,
     /// The log up to this index is durable in the backend.
@@ -94,6 +98,7 @@ impl Flusher {
             revision,
             batch: 0,
             wanted: false,
+            stalled: false,
             closed: false,
             poisoned: false,
             delete_rows_max: options.delete_rows_max.max(1),
@@ -136,7 +141,9 @@ impl Flusher {
     }
 
     fn due(&self) -> Option<Wake> {
-        if self.wanted {
+        if self.stalled {
+            None
+        } else if self.wanted {
             Some(Wake::FlushDue)
         } else {
             let may_delete = self.deletes.has_work() && !self.shared.holds_deletes();
@@ -146,7 +153,8 @@ impl Flusher {
 
     /// Makes the newest view durable: one commit with all its rows, small rows, applied index and term.
     ///
-    /// Deletes that wait ride along, as far as one step of them goes: a commit costs a sync, whatever is in it.
+    /// Deletes that wait ride along, as far as one step of them goes: a commit costs a sync, whatever is in it. On a full
+    /// disk nothing is done, which the result tells; then [`Flusher::wait`] returns only when its time has passed.
     ///
     /// # Errors
     /// Those of the backend, after which every call answers [`Error::Poisoned`].
@@ -155,6 +163,13 @@ impl Flusher {
         let _whole = shared.gate.lock();
         // The view first: all that belongs to it has been sent before it was published.
         fail::fail_point!("flushBeforeCollect");
+        self.stalled = !self.shared.backend.has_room(self.commit_bytes())?;
+        if self.stalled {
+            return Ok(Progress {
+                disk_full: true,
+                ..self.progress(Deleted::default())
+            });
+        }
         let view = self.shared.current.load_full();
         self.receive();
         let is_new = view.batch > self.batch;
@@ -188,6 +203,14 @@ impl Flusher {
             rows_written,
             ..self.progress(deleted)
         })
+    }
+
+    /// What the next commit writes at most: rows with their pages, and a page for each row that is deleted.
+    fn commit_bytes(&self) -> u64 {
+        const PAGE_BYTES: usize = 4096;
+        let written = self.shared.unflushed_bytes.load(Ordering::Relaxed);
+        let pending = self.shared.deletes_pending.load(Ordering::Relaxed);
+        (written * 2 + pending.min(self.delete_rows_max) * PAGE_BYTES) as u64
     }
 
     /// Whether superseded rows wait to be deleted and may be now.
@@ -307,6 +330,7 @@ impl Flusher {
                 .store(revision, Ordering::Release);
         }
         Progress {
+            disk_full: false,
             revision: self.revision,
             applied_index: self.shared.flushed_index.load(Ordering::Relaxed),
             rows_written: 0,

@@ -1,5 +1,6 @@
 //! Tests of the key space as a whole, at its public boundary.
 
+mod full_disk;
 mod measure;
 mod model;
 mod property;

@@ -113,6 +113,8 @@ pub(crate) struct Engine {
     pub(crate) ids: Arc<RequestIds>,
     /// Something was stored beyond the quota, and the alarm for it is still to be raised.
     pub(crate) quota_exceeded: Arc<AtomicBool>,
+    /// There is no room on the disk, so nothing more is accepted.
+    pub(crate) disk_full: Arc<AtomicBool>,
     /// Rings when a compaction is through.
     pub(crate) compacted: Arc<Notify>,
     pub(crate) meters: Arc<ferrod_metrics::Metrics>,

@@ -152,6 +152,16 @@ impl Backend for Lmdb {
         Ok(self.sizes.get())
     }
 
+    fn has_room(&self, bytes: u64) -> Result<bool, Error> {
+        let Sizes {
+            allocated_bytes,
+            used_bytes,
+        } = self.sizes.get();
+        // Pages freed of late cannot be used again yet.
+        let free_bytes = allocated_bytes.saturating_sub(used_bytes) / 2;
+        Ok(free_bytes > bytes || file_system::has_room(self.directory.root(), bytes)?)
+    }
+
     fn defragment(&self) -> Result<(), Error> {
         defrag::run(self)
     }

@@ -42,6 +42,7 @@ struct Inner {
     /// Set by the first failed commit, for good.
     poisoned: bool,
     broken_next: Option<BrokenCommit>,
+    full: bool,
     /// Complete states that are not installed.
     received: BTreeMap<u64, Arc<State>>,
     receiving: bool,
@@ -73,6 +74,11 @@ impl Memory {
                 ..Inner::default()
             })),
         }
+    }
+
+    /// Fills the disk, or frees it again.
+    pub fn set_full(&self, full: bool) {
+        self.inner.lock().full = full;
     }
 
     /// Makes the next commit or install fail, and with it poison the store.
@@ -113,6 +119,10 @@ impl Backend for Memory {
             allocated_bytes: inner.allocated_bytes,
             used_bytes: inner.state.used_bytes,
         })
+    }
+
+    fn has_room(&self, _: u64) -> Result<bool, Error> {
+        Ok(!self.inner.lock().full)
     }
 
     fn defragment(&self) -> Result<(), Error> {

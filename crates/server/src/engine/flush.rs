@@ -1,6 +1,7 @@
 //! The thread that writes the backend: flushes, and the deletes of compactions.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ferrod_env::Clock;
@@ -10,6 +11,9 @@ use tokio::sync::{Notify, watch};
 
 /// Rows that wait longer are written even if they are few, so that a restart has little to replay.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How soon a full disk is looked at again.
+const FULL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Deletes are made with pauses, so that syncs of the log do not wait for one after the other, unless so many have
 /// piled up.
@@ -22,6 +26,8 @@ pub(crate) struct FlushLoop {
     pub(crate) flusher: Flusher,
     /// Before the next deletes.
     pub(crate) pause: Option<Duration>,
+    /// Told to whoever accepts requests: there is no room on the disk.
+    pub(crate) disk_full: Arc<AtomicBool>,
     pub(crate) node: NodeHandle,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) meters: Arc<ferrod_metrics::Metrics>,
@@ -46,7 +52,7 @@ impl FlushLoop {
     /// Waits for work and does it; `None` when there will be no more.
     fn step(&mut self) -> Option<Result<(), Error>> {
         let wake = match self.pause.take().map(|pause| self.flusher.rest(pause)) {
-            None | Some(Wake::Timeout) => self.flusher.wait(FLUSH_INTERVAL),
+            None | Some(Wake::Timeout) => self.flusher.wait(self.interval()),
             Some(wake) => wake,
         };
         let began = self.clock.now();
@@ -63,6 +69,7 @@ impl FlushLoop {
                 let histogram = &self.meters.disk.backend_commit_duration_seconds;
                 histogram.observe(took.as_secs_f64());
             }
+            self.tell_room(progress.disk_full);
             if progress.rows_deleted > 0 && progress.deletes_pending < HURRY_ROWS {
                 self.pause = Some((took * 3).clamp(PAUSE_MIN, PAUSE_MAX));
             }
@@ -77,5 +84,24 @@ impl FlushLoop {
                 self.compacted.notify_waiters();
             }
         }))
+    }
+
+    fn interval(&self) -> Duration {
+        if self.disk_full.load(Ordering::Relaxed) {
+            FULL_INTERVAL
+        } else {
+            FLUSH_INTERVAL
+        }
+    }
+
+    /// What is applied waits in memory and in the log; that it does is worth a line when it begins and when it ends.
+    fn tell_room(&self, disk_full: bool) {
+        match (self.disk_full.swap(disk_full, Ordering::Relaxed), disk_full) {
+            (false, true) => tracing::error!(
+                "no space left for the backend; writes are refused until there is some"
+            ),
+            (true, false) => tracing::info!("the backend has space again"),
+            _ => {}
+        }
     }
 }

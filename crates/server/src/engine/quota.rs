@@ -23,9 +23,14 @@ impl Engine {
 
     /// Refuses a request for which there is no room, and raises the alarm for it.
     ///
+    /// A full disk raises no alarm: it concerns this member alone, and ends by itself.
+    ///
     /// # Errors
     /// `database space exceeded`; the request was not offered to the log.
     pub(crate) async fn make_room(&self, cost: u64, mailbox: &Arc<Mailbox>) -> Result<(), Status> {
+        if cost > 0 && self.disk_full.load(Ordering::Relaxed) {
+            return Err(status::of(ApiError::NoSpace));
+        }
         let Some(quota) = self.limits.quota_bytes else {
             return Ok(());
         };

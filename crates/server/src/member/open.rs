@@ -85,6 +85,7 @@ pub(super) fn open(
     let (views, cluster_view, leases) = (store.keyspace().views(), store.cluster(), store.leases());
     let read_rounds = Arc::new(ReadRounds::new(views.clone()));
     let quota_exceeded = Arc::new(AtomicBool::new(false));
+    let disk_full = Arc::new(AtomicBool::new(false));
     let members_changed = Arc::new(Notify::new());
     let directory = Arc::new(Directory::default());
     let (states, state_orders) = mpsc::unbounded_channel();
@@ -143,6 +144,7 @@ pub(super) fn open(
     let flush = FlushLoop {
         flusher,
         pause: None,
+        disk_full: disk_full.clone(),
         node: node.handle().clone(),
         clock: clock.clone(),
         meters: meters.clone(),
@@ -204,6 +206,7 @@ pub(super) fn open(
         read_rounds,
         ids: Arc::new(RequestIds::new(MemberId(member), millis)),
         quota_exceeded,
+        disk_full,
         compacted,
         meters,
     });

@@ -99,6 +99,10 @@ impl Directory {
         Ok(directory.latest()?.map(|number| (directory, number)))
     }
 
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Where a finished generation lies.
     pub(super) fn path(&self, number: GenerationNumber) -> PathBuf {
         self.root.join(number.0.to_string())

@@ -32,6 +32,15 @@ pub(super) fn check_is_local(directory: &Path) -> Result<(), Error> {
     }
 }
 
+/// Whether so many bytes can be written, with some to spare for others.
+pub(super) fn has_room(directory: &Path, bytes: u64) -> Result<bool, Error> {
+    let room = rustix::fs::statvfs(directory).map_err(at("ask for free space", directory))?;
+    Ok(room.f_bavail.saturating_mul(room.f_frsize) > bytes.saturating_add(SPARE_BYTES))
+}
+
+/// Room that a commit leaves free: other writers are between the question and the write.
+const SPARE_BYTES: u64 = 16 << 20;
+
 /// What a failed write says when its file system has no room: LMDB answers a write that was cut short with a plain
 /// input/output error.
 pub(super) fn name_full_disk(directory: &Path, error: heed::Error) -> BoxError {
@@ -72,5 +81,14 @@ mod tests {
         assert_eq!(remote_name(0xef53), None, "ext4");
         check_is_local(&std::env::temp_dir()).unwrap();
         assert!(check_is_local(Path::new("/not/there")).is_err());
+    }
+
+    // covers: D-11
+    #[test]
+    fn room_is_asked_for_with_some_to_spare() {
+        let here = std::env::temp_dir();
+        assert!(!has_room(&here, u64::MAX).unwrap());
+        assert!(!has_room(&here, 1 << 60).unwrap());
+        assert!(has_room(Path::new("/not/there"), 0).is_err());
     }
 }
