@@ -1,8 +1,8 @@
 //! What goes into a core and what comes out.
 
 use crate::{
-    ConfChange, ConfState, DropReason, Entry, HardState, LogIndex, MemberId, PeerMessage, Proposal,
-    ProposalId, ReadFailure, ReadId, ReadyNumber, StateMeta, Term,
+    ConfChange, ConfState, DropReason, Entry, Fetch, HardState, LogIndex, MemberId, PeerMessage,
+    Proposal, ProposalId, ReadFailure, ReadId, ReadyNumber, StateMeta, Term,
 };
 
 /// Everything that can happen to a member. The driver owns the sources, the core owns the meaning.
@@ -42,6 +42,15 @@ pub enum Input {
         /// Whether it takes effect. The same on every member.
         accepted: bool,
     },
+    /// The answer to [`Action::Fetch`]: entries from its first index on, none if that one is gone.
+    Fetched {
+        /// The first index that was asked for.
+        low: LogIndex,
+        /// Contiguous.
+        entries: Vec<Entry>,
+    },
+    /// Entries up to here may be gone from the disk.
+    Released(LogIndex),
     /// The answer to [`Action::OfferState`]: the copy that can be sent to a member, or why there is
     /// none.
     StateOffered {
@@ -79,6 +88,8 @@ pub enum Action {
     Send(Vec<PeerMessage>),
     /// To be written; durable before [`Input::Persisted`] comes back.
     Persist(Batch),
+    /// A member needs entries that are on disk only, to be answered by [`Input::Fetched`].
+    Fetch(Fetch),
     /// A member needs a copy of the state machine, to be offered by [`Input::StateOffered`]. Asked
     /// once until it is answered.
     OfferState {

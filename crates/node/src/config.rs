@@ -62,6 +62,8 @@ pub struct Limits {
     pub waiting_bytes_max: u64,
     /// Reads that may wait for their index.
     pub reads_max: usize,
+    /// Bytes of log that is not needed here any more, kept on disk for peers that lag.
+    pub lagging_bytes_max: u64,
     /// Bytes of applied entries kept in memory for peers that lag.
     pub log_bytes_max: u64,
     /// The same while there is no peer.
@@ -78,6 +80,7 @@ impl Default for Limits {
             batch_bytes_max: 4 << 20,
             waiting_bytes_max: 16 << 20,
             reads_max: 256 << 10,
+            lagging_bytes_max: 256 << 20,
             log_bytes_max: 64 << 20,
             log_bytes_max_alone: 1 << 20,
         }

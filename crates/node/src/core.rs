@@ -7,6 +7,7 @@
 
 mod convert;
 mod election;
+mod fetches;
 mod forwarded;
 mod gate;
 mod jitter;
@@ -24,7 +25,7 @@ mod waiting;
 
 use std::collections::VecDeque;
 
-use raft::{RawNode, StateRole, Storage as _};
+use raft::{RawNode, StateRole};
 
 use self::election::{Hunt, Wish};
 use self::forwarded::Forwarded;
@@ -64,6 +65,7 @@ pub struct Core {
     /// Changes of membership up to here are in force.
     changed: LogIndex,
     campaigns: u64,
+    ticks: u64,
     /// The copy of the state that is being put in place of this member's.
     installing: Option<LogIndex>,
     wish: Option<Wish>,
@@ -118,6 +120,7 @@ impl Core {
             conf_state: from.conf_state.clone(),
             changed: from.applied,
             campaigns: 0,
+            ticks: 0,
             installing: None,
             wish: None,
             hunt: None,
@@ -172,6 +175,8 @@ impl Core {
             Input::Persisted(ReadyNumber(number)) => self.outbox.persisted(number),
             Input::Applied(index) => self.applied_to(index),
             Input::ChangeJudged { index, accepted } => self.change_judged(index, accepted, actions),
+            Input::Fetched { low, entries } => self.fetched(low, entries),
+            Input::Released(index) => self.raft.mut_store().released(index.0),
             Input::StateOffered { to, offer } => self.state_offered(to, offer, actions),
             Input::StateSent { to, index, arrived } => self.state_sent(to, index, arrived),
             Input::Idle => self.write_commit(actions),
@@ -233,11 +238,7 @@ impl Core {
             limits.log_bytes_max
         };
         let applied = self.raft.raft.raft_log.applied;
-        let log = self.raft.mut_store();
-        // What follows a copy of the state will be wanted when the copy has arrived.
-        let wanted = log.transfers.lowest().map_or(applied, |lowest| lowest.0);
-        log.trim(applied.min(wanted), bytes_max);
-        log.trim(applied, 2 * bytes_max);
+        self.raft.mut_store().trim(applied, bytes_max);
     }
 
     fn change_judged(&mut self, index: LogIndex, accepted: bool, actions: &mut Vec<Action>) {
@@ -358,12 +359,7 @@ impl Core {
     /// First index that is in memory.
     #[must_use]
     pub fn first_index(&self) -> LogIndex {
-        LogIndex(
-            self.raft
-                .store()
-                .first_index()
-                .expect("a log in memory always answers"),
-        )
+        LogIndex(self.raft.store().first_in_memory())
     }
 
     /// Fails every read and proposal that waits: the member is stopping.

@@ -2,11 +2,12 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ferrod_env::Disk;
 use ferrod_wal::{Identity, Options, SegmentSeq, Space, TornTail, Wal};
 
+use crate::log_reader::{LogReader, Tops};
 use crate::{
     Batch, ConfChange, Entry, EntryKind, Error, HardState, LogIndex, MemberId, Recovered, Term,
     record,
@@ -22,8 +23,10 @@ pub struct DurableLog {
     buffer: ferrod_wal::Batch,
     /// What the next segment starts with.
     hard_state: HardState,
-    /// The highest index that each segment with entries holds; ascending segments.
-    tops: VecDeque<(SegmentSeq, LogIndex)>,
+    /// Shared with those who read the log meanwhile.
+    tops: Tops,
+    disk: Arc<dyn Disk>,
+    segment_bytes: u64,
 }
 
 /// What opening a log brought to light.
@@ -75,7 +78,7 @@ impl DurableLog {
             kind: EntryKind::ConfChange,
             payload: change.encode(),
         });
-        let wal = Wal::create(disk, dir, options, identity, |first| {
+        let wal = Wal::create(disk.clone(), dir, options, identity, |first| {
             for entry in entries {
                 record::push_entry(first, &entry);
             }
@@ -86,7 +89,9 @@ impl DurableLog {
             wal,
             buffer: ferrod_wal::Batch::new(),
             hard_state,
-            tops,
+            tops: Arc::new(Mutex::new(tops)),
+            disk,
+            segment_bytes: options.segment_bytes,
         })
     }
 
@@ -101,7 +106,7 @@ impl DurableLog {
         options: Options,
         identity: Option<Identity>,
     ) -> Result<(DurableLog, OpenedLog), Error> {
-        let (wal, recovery) = Wal::open(disk, dir, options, identity)?;
+        let (wal, recovery) = Wal::open(disk.clone(), dir, options, identity)?;
         let mut recovered = Recovered::default();
         let mut tops = VecDeque::new();
         for record in recovery.records {
@@ -115,7 +120,9 @@ impl DurableLog {
             wal,
             buffer: ferrod_wal::Batch::new(),
             hard_state,
-            tops,
+            tops: Arc::new(Mutex::new(tops)),
+            disk,
+            segment_bytes: options.segment_bytes,
         };
         Ok((
             log,
@@ -171,7 +178,7 @@ impl DurableLog {
         let segment = appended?;
         self.hard_state = hard_state;
         if let Some(top) = top {
-            raise_top(&mut self.tops, segment, top);
+            raise_top(&mut lock(&self.tops), segment, top);
         }
         let synced = batches.iter().any(|batch| batch.sync);
         if synced {
@@ -191,20 +198,40 @@ impl DurableLog {
 
     /// Gives up segments that hold nothing at or above `flushed`, the index whose effect the state
     /// machine has made durable. That entry itself is kept: at the next start its term must match
-    /// what the state machine says.
+    /// what the state machine says. Segments with entries from `wanted` on are kept for members that
+    /// lag, up to `wanted_bytes_max` of them.
+    ///
+    /// Returns the highest index that can be gone by now.
     ///
     /// # Errors
     /// As [`DurableLog::write`].
-    pub fn release(&mut self, flushed: LogIndex) -> Result<(), Error> {
-        let mut low = None;
-        while self.tops.len() > 1 && self.tops[0].1 < flushed {
-            self.tops.pop_front();
-            low = Some(self.tops[0].0);
+    pub fn release(
+        &mut self,
+        flushed: LogIndex,
+        wanted: LogIndex,
+        wanted_bytes_max: u64,
+    ) -> Result<Option<LogIndex>, Error> {
+        let kept_max = wanted_bytes_max / self.segment_bytes.max(1);
+        let (mut gone, mut low) = (None, None);
+        let mut tops = lock(&self.tops);
+        let unneeded = tops.iter().take_while(|(_, top)| *top < flushed).count() as u64;
+        let mut over = unneeded.saturating_sub(kept_max);
+        while tops.len() > 1 && tops[0].1 < flushed && (tops[0].1 < wanted || over > 0) {
+            over = over.saturating_sub(1);
+            gone = gone.max(tops.pop_front().map(|(_, top)| top));
+            low = Some(tops[0].0);
         }
+        drop(tops);
         if let Some(low) = low {
             self.wal.purge(low)?;
         }
-        Ok(())
+        Ok(gone)
+    }
+
+    /// Reads what is in the log while it is being written.
+    pub(crate) fn reader(&self) -> LogReader {
+        let dir = self.wal.dir().to_owned();
+        LogReader::new(self.disk.clone(), dir, self.tops.clone())
     }
 
     /// Whether new entries should be refused because the disk is full; looks again for room if so.
@@ -221,6 +248,10 @@ impl DurableLog {
     pub fn identity(&self) -> Identity {
         self.wal.identity()
     }
+}
+
+fn lock(tops: &Tops) -> MutexGuard<'_, VecDeque<(SegmentSeq, LogIndex)>> {
+    tops.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn raise_top(tops: &mut VecDeque<(SegmentSeq, LogIndex)>, segment: SegmentSeq, index: LogIndex) {

@@ -15,7 +15,7 @@ use std::time::Duration;
 pub(crate) use self::applier::Applier;
 use self::applier::ApplyJob;
 pub use self::crew::Work;
-pub(crate) use self::crew::{ApplyLoop, Crew, WriteLoop};
+pub(crate) use self::crew::{ApplyLoop, Crew, FetchLoop, WriteLoop};
 use self::writer::WriteJob;
 pub(crate) use self::writer::Writer;
 use crate::status::Board;
@@ -38,8 +38,8 @@ pub(crate) enum Event {
     LeaderGone(MemberId),
     Transfer(MemberId),
     Progress(ProgressCallback),
-    /// News of a copy of the state.
-    State(Input),
+    /// What was found out elsewhere.
+    News(Input),
     /// The state machine has made the effect of this index durable.
     Flushed(LogIndex),
     /// A loop of the crew did some jobs.
@@ -236,7 +236,7 @@ impl<S: StateMachine, T: Transport> Engine<S, T> {
             Event::LeaderGone(peer) => self.inputs.push(Input::LeaderGone(peer)),
             Event::Transfer(member) => self.inputs.push(Input::Transfer(member)),
             Event::Progress(callback) => callback(self.core.progress()),
-            Event::State(input) => self.inputs.push(input),
+            Event::News(input) => self.inputs.push(input),
             Event::Flushed(index) => self.flushed = self.flushed.max(Some(index)),
             Event::Done {
                 writes,
@@ -402,6 +402,7 @@ impl<S: StateMachine, T: Transport> Engine<S, T> {
                 self.applies.push_back(ApplyJob::Role(state));
             }
             Action::Send(messages) => self.send(messages),
+            Action::Fetch(fetch) => self.crew.fetch(fetch),
             Action::OfferState { to } => self.transport.offer_state(to),
             Action::WithdrawState { to } => self.transport.withdraw_state(to),
             Action::RefuseState(state) => self.transport.state_refused(&state),
@@ -463,7 +464,13 @@ impl<S: StateMachine, T: Transport> Engine<S, T> {
     fn fall_idle(&mut self, now: Duration, more: &dyn Fn() -> bool) -> Result<(), Error> {
         let here = self.core.is_sole_voter();
         if let Some(index) = self.flushed.take() {
-            self.crew.write(WriteJob::Release(index), here)?;
+            let job = WriteJob::Release {
+                flushed: index,
+                wanted: self.core.wanted_from().unwrap_or(index),
+                wanted_bytes_max: self.limits.lagging_bytes_max,
+            };
+            let news = self.crew.write(job, here)?;
+            self.inputs.extend(news);
         }
         if std::mem::take(&mut self.probe) {
             let news = self.crew.write(WriteJob::Probe, here)?;

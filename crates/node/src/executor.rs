@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ferrod_env::Clock;
 
-use crate::engine::{Applier, ApplyLoop, Crew, Engine, Event, Next, Work, WriteLoop, Writer};
+use crate::engine::{
+    Applier, ApplyLoop, Crew, Engine, Event, FetchLoop, Next, Work, WriteLoop, Writer,
+};
 use crate::queue::{Receiver, queue};
 use crate::status::Board;
 use crate::{Core, Error, NodeHandle, Observer, Parts, StateMachine, Transport};
@@ -83,6 +85,7 @@ pub struct Executor<S, T> {
     pub(crate) node: NodeLoop<S, T>,
     pub(crate) writer: WriteLoop,
     pub(crate) applier: ApplyLoop<S>,
+    pub(crate) fetcher: FetchLoop,
     pub(crate) machine: Arc<Mutex<Applier<S>>>,
 }
 
@@ -113,7 +116,7 @@ impl<S: StateMachine, T: Transport> Executor<S, T> {
         let (events, inbox) = queue();
         let writer = Writer::new(log, clock.clone(), observer.clone(), board.clone());
         let machine = Arc::new(Mutex::new(Applier::new(machine, board.clone())));
-        let (crew, writer, applier) =
+        let (crew, writer, applier, fetcher) =
             Crew::new(writer, machine.clone(), &events, limits.batch_bytes_max);
         let engine = Engine::new(
             core,
@@ -135,6 +138,7 @@ impl<S: StateMachine, T: Transport> Executor<S, T> {
             },
             writer,
             applier,
+            fetcher,
             machine,
         })
     }
@@ -158,9 +162,13 @@ impl<S: StateMachine, T: Transport> Executor<S, T> {
     }
 
     /// Writes to the log, and syncs, what the node wants durable: everything that queued up, as
-    /// one write.
+    /// one write. If there is nothing, reads from the log what a member that lags needs, which has a
+    /// thread of its own in production.
     pub fn step_writer(&mut self) -> Work {
-        self.writer.step()
+        match self.writer.step() {
+            Work::Nothing => self.fetcher.step(),
+            work => work,
+        }
     }
 
     /// Gives the state machine its next job; without one, lets it do some of what can wait.
@@ -171,7 +179,7 @@ impl<S: StateMachine, T: Transport> Executor<S, T> {
     /// Whether [`Executor::step_writer`] has something to do.
     #[must_use]
     pub fn has_writes(&self) -> bool {
-        self.writer.has_work()
+        self.writer.has_work() || self.fetcher.has_work()
     }
 
     /// Whether [`Executor::step_applier`] has a job; what can wait is not looked for.

@@ -55,7 +55,7 @@ pub struct NodeHandle {
 }
 
 impl<S: StateMachine> Node<S> {
-    /// Starts a member on three threads.
+    /// Starts a member on four threads.
     ///
     /// # Errors
     /// Those of [`Core::new`]; [`Error::Thread`].
@@ -65,12 +65,14 @@ impl<S: StateMachine> Node<S> {
             mut node,
             mut writer,
             mut applier,
+            mut fetcher,
             machine,
         } = Executor::new(parts)?;
         let (report, outcome) = mpsc::sync_channel(1);
         let threads = vec![
             spawn("wal", move || writer.run())?,
             spawn("apply", move || applier.run())?,
+            spawn("fetch", move || fetcher.run())?,
             spawn("node", move || {
                 let result = node.run();
                 // What others send from now on is refused.
@@ -209,14 +211,14 @@ impl NodeHandle {
     /// The copy that [`Transport::offer_state`] asked for can be sent, or why not.
     pub fn state_offered(&self, to: MemberId, offer: Result<StateMeta, BoxError>) {
         let offer = offer.map_err(|error| error.to_string());
-        self.send(Event::State(Input::StateOffered { to, offer }));
+        self.send(Event::News(Input::StateOffered { to, offer }));
     }
 
     /// The copy that [`Transport::send_state`] sent has arrived as a whole, or never will. Must be
     /// called once for each, also when the peer is removed or the member stops: until then the
     /// peer gets nothing else.
     pub fn state_sent(&self, to: MemberId, index: LogIndex, arrived: bool) {
-        self.send(Event::State(Input::StateSent { to, index, arrived }));
+        self.send(Event::News(Input::StateSent { to, index, arrived }));
     }
 
     pub(crate) fn send(&self, event: Event) {

@@ -87,6 +87,20 @@ pub(crate) fn replay(record: Record, log: &mut Recovered) -> Result<Option<LogIn
     }
 }
 
+/// The entry in a record, if it has this index.
+pub(crate) fn entry_at(record: &Record, index: LogIndex) -> Option<Entry> {
+    let is_entry = matches!(record.kind, NORMAL | CONF_CHANGE);
+    let first = record
+        .payload
+        .first_chunk()
+        .copied()
+        .map(u64::from_le_bytes);
+    if !is_entry || first != Some(index.0) {
+        return None;
+    }
+    entry(record.kind, record.payload.clone())
+}
+
 fn entry(kind: u8, mut bytes: Bytes) -> Option<Entry> {
     let index = take_word(&mut bytes)?;
     let term = take_word(&mut bytes)?;

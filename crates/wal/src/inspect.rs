@@ -5,7 +5,7 @@ use std::path::Path;
 use ferrod_env::Disk;
 
 use crate::recover::Reader;
-use crate::{Error, Identity, Record, TornTail};
+use crate::{Error, Identity, Record, SegmentSeq, TornTail};
 
 /// What a log holds, as far as it can be read.
 #[derive(Debug)]
@@ -36,4 +36,20 @@ pub fn inspect(disk: &dyn Disk, dir: &Path) -> Inspection {
         torn,
         damage,
     }
+}
+
+/// Reads the records of one segment of a log that this process has open, as far as they are good: a
+/// batch that is being written is not there yet. For what was seen before and is wanted again.
+///
+/// # Errors
+/// [`Error::Io`] if it was purged or cannot be read; [`Error::Corrupt`] and others if nothing in it
+/// is good.
+pub fn read_segment(
+    disk: &dyn Disk,
+    dir: &Path,
+    segment: SegmentSeq,
+) -> Result<Vec<Record>, Error> {
+    let mut reader = Reader::new(disk, dir, None);
+    reader.peek(segment)?;
+    Ok(reader.records)
 }

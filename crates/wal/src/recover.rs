@@ -110,7 +110,7 @@ impl<'a> Reader<'a> {
                 Some(missing) if missing != seq => return Err(Error::Missing { segment: missing }),
                 _ => before = Some(seq),
             }
-            self.read_segment(seq)?;
+            self.read_image(seq, Image::read(self.disk, self.dir, seq)?)?;
         }
         self.judge_tail()
     }
@@ -136,8 +136,12 @@ impl<'a> Reader<'a> {
         (self.identity, self.torn)
     }
 
-    fn read_segment(&mut self, seq: SegmentSeq) -> Result<(), Error> {
-        let image = Image::read(self.disk, self.dir, seq)?;
+    /// Reads one segment of a log that this process writes, as far as it is good.
+    pub(crate) fn peek(&mut self, seq: SegmentSeq) -> Result<(), Error> {
+        self.read_image(seq, Image::peek(self.disk, self.dir, seq)?)
+    }
+
+    fn read_image(&mut self, seq: SegmentSeq, image: Image) -> Result<(), Error> {
         match SegmentHeader::decode(&image.bytes) {
             Ok(header) => {
                 self.check_header(&header, seq)?;

@@ -16,6 +16,9 @@ pub(super) enum Wish {
 /// Tries to replace a leader whose connections closed. After these the election timeout decides.
 const HUNT_TRIES_MAX: u32 = 5;
 
+/// Ticks without use after which entries read from the disk are forgotten.
+const TICKS_PER_CHUNK: u64 = 20;
+
 /// The search for a new leader after the old one's connections closed.
 pub(super) struct Hunt {
     /// Tries so far.
@@ -29,6 +32,10 @@ impl Core {
     pub(super) fn tick(&mut self, actions: &mut Vec<Action>) {
         self.tick_transfers(actions);
         self.tick_waiting(actions);
+        self.ticks += 1;
+        if self.ticks.is_multiple_of(TICKS_PER_CHUNK) {
+            self.raft.mut_store().fetches.get_mut().tick();
+        }
         if self.raft.raft.leader_id != raft::INVALID_ID
             && let Some(context) = self.reads.tick()
         {

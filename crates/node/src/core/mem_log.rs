@@ -11,6 +11,7 @@ use bytes::Bytes;
 use raft::eraftpb::{ConfState, Entry, HardState, Snapshot};
 use raft::{GetEntriesContext, RaftState, Result, StorageError};
 
+use super::fetches::Fetches;
 use super::terms::Terms;
 use super::transfers::Transfers;
 use crate::{MemberId, StateMeta};
@@ -24,6 +25,8 @@ pub(super) struct MemLog {
     entries: VecDeque<Entry>,
     /// Index of the entry before the first one in memory.
     before: u64,
+    /// The highest index that may be gone from the disk.
+    released: u64,
     /// Terms from the entry before the first one that can be had at all, in memory or on disk, to
     /// the last.
     terms: Terms,
@@ -31,6 +34,8 @@ pub(super) struct MemLog {
     bytes: u64,
     /// What raft-rs starts with; not kept up to date.
     start: RaftState,
+    /// What is being read from the disk, or was.
+    pub(super) fetches: RefCell<Fetches>,
     /// Copies of the state for members that need what nobody has any more.
     pub(super) transfers: Transfers,
     /// Members that raft-rs found to need one.
@@ -48,9 +53,11 @@ impl MemLog {
         MemLog {
             entries: entries.into(),
             before: before.0,
+            released: before.0,
             terms,
             bytes,
             start,
+            fetches: RefCell::default(),
             transfers: Transfers::default(),
             starving: RefCell::default(),
         }
@@ -79,6 +86,8 @@ impl MemLog {
         self.entries.clear();
         self.bytes = 0;
         self.before = state.index.0;
+        self.released = state.index.0;
+        self.fetches.get_mut().clear();
         self.terms = Terms::new((state.index.0, state.term.0));
     }
 
@@ -92,7 +101,45 @@ impl MemLog {
             self.bytes -= cost(&entry);
             self.before = entry.index;
         }
-        self.terms.forget_below(self.before);
+        self.forget_terms();
+    }
+
+    /// Entries up to `index` may be gone from the disk.
+    pub(super) fn released(&mut self, index: u64) {
+        self.released = self.released.max(index);
+        self.forget_terms();
+    }
+
+    /// What is neither in memory nor on disk cannot be had any more.
+    fn forget_terms(&mut self) {
+        self.terms.forget_below(self.before.min(self.released));
+    }
+
+    /// Takes what was read from the disk; without anything, that entry and all before are gone.
+    /// Returns who asked.
+    pub(super) fn fetched(&mut self, low: u64, entries: Vec<Entry>) -> Vec<GetEntriesContext> {
+        let known = |entry: &Entry| self.terms.at(entry.index) == Some(entry.term);
+        let is_gone = low > self.released && (entries.is_empty() || !entries.iter().all(known));
+        let askers = self.fetches.get_mut().fetched(low, entries);
+        if is_gone {
+            self.released(low.min(self.before));
+        }
+        askers
+    }
+
+    /// What is to be read from the disk since the last call.
+    pub(super) fn take_fetches(&mut self) -> Vec<(u64, u64)> {
+        self.fetches.get_mut().take_new()
+    }
+
+    /// The terms of the entries in `[low, high)`, as runs.
+    pub(super) fn term_runs(&self, low: u64, high: u64) -> Vec<(u64, u64)> {
+        self.terms.runs(low, high)
+    }
+
+    /// First index that is in memory.
+    pub(super) fn first_in_memory(&self) -> u64 {
+        self.before + 1
     }
 
     /// Forgets the first entry, which makes its term the one known before the log.
@@ -100,7 +147,8 @@ impl MemLog {
         if let Some(entry) = self.entries.pop_front() {
             self.bytes -= cost(&entry);
             self.before = entry.index;
-            self.terms.forget_below(self.before);
+            self.released = entry.index;
+            self.forget_terms();
         }
     }
 
@@ -137,6 +185,17 @@ impl MemLog {
     }
 }
 
+/// The first entries up to a cost of `bytes_max`, at least one.
+pub(super) fn limited<'a>(entries: impl Iterator<Item = &'a Entry>, bytes_max: u64) -> Vec<Entry> {
+    let mut bytes = 0;
+    let fits = |entry: &&Entry| {
+        let first = bytes == 0;
+        bytes += cost(entry);
+        first || bytes <= bytes_max
+    };
+    entries.take_while(fits).cloned().collect()
+}
+
 fn cost(entry: &Entry) -> u64 {
     entry.data.len() as u64 + ENTRY_OVERHEAD_BYTES
 }
@@ -151,23 +210,22 @@ impl raft::Storage for MemLog {
         low: u64,
         high: u64,
         max_size: impl Into<Option<u64>>,
-        _context: GetEntriesContext,
+        context: GetEntriesContext,
     ) -> Result<Vec<Entry>> {
-        if low <= self.before {
+        let bytes_max = max_size.into().unwrap_or(u64::MAX);
+        if low <= self.terms.first() {
             return Err(StorageError::Compacted.into());
+        }
+        if low <= self.before {
+            let high = high.min(self.before + 1);
+            let mut fetches = self.fetches.borrow_mut();
+            return fetches.get(low, high, bytes_max, context);
         }
         if high > self.last() + 1 {
             return Err(StorageError::Unavailable.into());
         }
         let wanted = self.entries.range(self.position(low)..self.position(high));
-        let bytes_max = max_size.into().unwrap_or(u64::MAX);
-        let mut bytes = 0;
-        let fits = |entry: &&Entry| {
-            let first = bytes == 0;
-            bytes += cost(entry);
-            first || bytes <= bytes_max
-        };
-        Ok(wanted.take_while(fits).cloned().collect())
+        Ok(limited(wanted, bytes_max))
     }
 
     fn term(&self, index: u64) -> Result<u64> {
@@ -259,19 +317,31 @@ mod tests {
     fn keeps_what_is_not_applied() {
         let mut log = log((0, 0), 5);
         log.trim(3, 0);
-        assert_eq!(log.first_index().unwrap(), 4);
-        assert_eq!(log.term(3).unwrap(), 3);
-        assert!(log.term(2).is_err());
+        assert_eq!(log.first_in_memory(), 4);
         log.trim(5, 200);
-        assert_eq!(log.first_index().unwrap(), 5);
+        assert_eq!(log.first_in_memory(), 5);
         log.trim(5, 0);
         assert_eq!(
             (
-                log.first_index().unwrap(),
+                log.first_in_memory(),
                 log.last_index().unwrap(),
                 log.bytes()
             ),
             (6, 5, 0)
         );
+    }
+
+    #[test]
+    fn what_is_on_disk_can_be_had_until_it_is_released() {
+        let mut log = log((0, 0), 5);
+        log.trim(3, 0);
+        assert_eq!((log.first_index().unwrap(), log.term(2).unwrap()), (1, 3));
+        log.released(2);
+        assert_eq!((log.first_index().unwrap(), log.term(2).unwrap()), (3, 3));
+        assert!(log.term(1).is_err());
+        // What is in memory does not depend on the disk.
+        log.released(5);
+        assert_eq!((log.first_index().unwrap(), log.first_in_memory()), (4, 4));
+        assert_eq!(indexes(&log, 4, 6, u64::MAX), [4, 5]);
     }
 }

@@ -38,6 +38,7 @@ impl Core {
                 actions.push(Action::Send(messages));
             }
             if !self.raft.has_ready() {
+                self.look_after_fetches(actions);
                 self.look_after_transfers(actions);
                 return;
             }

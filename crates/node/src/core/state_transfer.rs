@@ -8,7 +8,7 @@
 use raft::SnapshotStatus;
 
 use super::{Core, convert};
-use crate::{Action, LogIndex, MemberId, PeerMessage, Severity, StateMeta};
+use crate::{Action, Entry, Fetch, LogIndex, MemberId, PeerMessage, Severity, StateMeta, Term};
 
 impl Core {
     // The side that is behind.
@@ -49,6 +49,43 @@ impl Core {
     }
 
     // The leader's side.
+
+    /// Asks for entries to be read from the disk for members that lag.
+    pub(super) fn look_after_fetches(&mut self, actions: &mut Vec<Action>) {
+        let log = self.raft.mut_store();
+        for (low, high) in log.take_fetches() {
+            let runs = log.term_runs(low, high).into_iter();
+            actions.push(Action::Fetch(Fetch {
+                low: LogIndex(low),
+                high: LogIndex(high),
+                terms: runs
+                    .map(|(index, term)| (LogIndex(index), Term(term)))
+                    .collect(),
+                bytes_max: 2 * self.config.limits.message_bytes_max,
+            }));
+        }
+    }
+
+    /// Entries were read, or are gone: those who asked go on.
+    pub(super) fn fetched(&mut self, low: LogIndex, entries: Vec<Entry>) {
+        let entries = entries.into_iter().map(convert::raft_entry).collect();
+        for asker in self.raft.mut_store().fetched(low.0, entries) {
+            self.raft.on_entries_fetched(asker);
+        }
+    }
+
+    /// The first index that some member still lacks, as far as it is known to a leader.
+    #[must_use]
+    pub fn wanted_from(&self) -> Option<LogIndex> {
+        let others = self.raft.raft.prs().iter();
+        let others = others.filter(|(id, _)| **id != self.config.member.0);
+        let lacks = others
+            .map(|(_, progress)| LogIndex(progress.matched + 1))
+            .min();
+        let follows = self.raft.store().transfers.lowest().map(LogIndex::next);
+        let lacks = lacks.filter(|_| self.leads());
+        lacks.into_iter().chain(follows).min()
+    }
 
     /// A copy can be sent, or there is none. raft-rs would ask at the next heartbeat only.
     pub(super) fn state_offered(
@@ -100,7 +137,7 @@ impl Core {
             return;
         }
         let leads = self.leads();
-        let in_memory = self.first_index();
+        let in_memory = LogIndex(self.raft.store().first_in_memory());
         let matched: Vec<_> = self
             .raft
             .raft

@@ -39,6 +39,13 @@ impl Terms {
         first.0 = first.0.max(index);
     }
 
+    /// From which index on each term holds, for the indexes in `[low, high)`.
+    pub(super) fn runs(&self, low: u64, high: u64) -> Vec<(u64, u64)> {
+        let first = self.runs.partition_point(|run| run.0 <= low);
+        let runs = self.runs.iter().skip(first.saturating_sub(1));
+        runs.take_while(|run| run.0 < high).copied().collect()
+    }
+
     /// The lowest index with a known term.
     pub(super) fn first(&self) -> u64 {
         self.runs.front().expect("never empty").0
@@ -66,6 +73,7 @@ mod tests {
             all,
             [None, Some(2), Some(2), Some(3), Some(3), Some(5), Some(5)]
         );
+        assert_eq!(terms.runs(5, 8), [(4, 2), (6, 3)]);
         terms.push(7, 6);
         assert_eq!((terms.at(6), terms.at(7)), (Some(3), Some(6)));
         terms.forget_below(6);

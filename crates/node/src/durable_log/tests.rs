@@ -133,7 +133,7 @@ fn scripted(disk: &Arc<SimDisk>) -> (Vec<u64>, StartingPoint) {
                 }
                 9 => {
                     flushed = alone.from.clone();
-                    alone.log.release(flushed.applied)?;
+                    alone.log.release(flushed.applied, flushed.applied, 0)?;
                 }
                 _ => {}
             }

@@ -11,8 +11,9 @@ use std::time::Duration;
 use super::applier::{Applier, ApplyJob};
 use super::writer::{WriteJob, Writer};
 use crate::engine::Event;
+use crate::log_reader::LogReader;
 use crate::queue::{Receiver, Sender, queue};
-use crate::{Batch, Error, Input, StateMachine};
+use crate::{Batch, Error, Fetch, Input, StateMachine};
 
 /// Hands out jobs.
 pub(crate) struct Crew<S> {
@@ -20,6 +21,7 @@ pub(crate) struct Crew<S> {
     applier: Arc<Mutex<Applier<S>>>,
     writes: Sender<WriteJob>,
     applies: Sender<ApplyJob>,
+    fetches: Sender<Fetch>,
     writes_out: usize,
     applies_out: usize,
 }
@@ -44,12 +46,23 @@ pub(crate) struct WriteLoop {
     next: Option<WriteJob>,
 }
 
+/// The other end of the fetches: a loop around [`FetchLoop::step`] on a thread of its own, for a
+/// member that lags must not hold up a write.
+pub(crate) struct FetchLoop {
+    reader: LogReader,
+    jobs: Receiver<Fetch>,
+    events: Sender<Event>,
+}
+
 /// The other end of the applies: a loop around [`ApplyLoop::step`] on a thread of its own.
 pub(crate) struct ApplyLoop<S> {
     applier: Arc<Mutex<Applier<S>>>,
     jobs: Receiver<ApplyJob>,
     events: Sender<Event>,
 }
+
+/// How long the segment read last is remembered.
+const REST_AFTER: Duration = Duration::from_secs(1);
 
 /// How often a machine without jobs is asked whether there is something to do.
 const IDLE_PERIOD: Duration = Duration::from_millis(100);
@@ -61,10 +74,17 @@ impl<S: StateMachine> Crew<S> {
         applier: Arc<Mutex<Applier<S>>>,
         events: &Sender<Event>,
         bytes_max: u64,
-    ) -> (Crew<S>, WriteLoop, ApplyLoop<S>) {
+    ) -> (Crew<S>, WriteLoop, ApplyLoop<S>, FetchLoop) {
+        let reader = writer.reader();
         let writer = Arc::new(Mutex::new(writer));
         let (writes, write_jobs) = queue();
         let (applies, apply_jobs) = queue();
+        let (fetches, fetch_jobs) = queue();
+        let fetch_loop = FetchLoop {
+            reader,
+            jobs: fetch_jobs,
+            events: events.clone(),
+        };
         let write_loop = WriteLoop {
             writer: writer.clone(),
             jobs: write_jobs,
@@ -82,10 +102,11 @@ impl<S: StateMachine> Crew<S> {
             applier,
             writes,
             applies,
+            fetches,
             writes_out: 0,
             applies_out: 0,
         };
-        (crew, write_loop, apply_loop)
+        (crew, write_loop, apply_loop, fetch_loop)
     }
 
     /// Does the job here if `here` and nothing is out; returns what the core wants to know of it.
@@ -112,6 +133,11 @@ impl<S: StateMachine> Crew<S> {
     /// Whether a write is out.
     pub(crate) fn is_writing(&self) -> bool {
         self.writes_out > 0
+    }
+
+    /// Has entries read from the disk; they come as an event.
+    pub(crate) fn fetch(&self, fetch: Fetch) {
+        let _ = self.fetches.send(fetch);
     }
 
     /// The loops have done this many jobs.
@@ -174,6 +200,36 @@ impl WriteLoop {
             }
         }
         jobs
+    }
+}
+
+impl FetchLoop {
+    /// Steps until the member has stopped, waiting for jobs.
+    pub(crate) fn run(&mut self) {
+        while self.step() != Work::Over {
+            self.jobs.wait(REST_AFTER);
+            if self.jobs.is_empty() {
+                self.reader.rest();
+                self.jobs.sleep();
+            }
+        }
+    }
+
+    /// Reads what one member lacks.
+    pub(crate) fn step(&mut self) -> Work {
+        let Some(fetch) = self.jobs.try_recv() else {
+            return without_job(&self.jobs);
+        };
+        let entries = self.reader.fetch(&fetch);
+        let news = Input::Fetched {
+            low: fetch.low,
+            entries,
+        };
+        after(self.events.send(Event::News(news)).is_ok())
+    }
+
+    pub(crate) fn has_work(&self) -> bool {
+        !self.jobs.is_empty()
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ferrod_env::Clock;
 
+use crate::log_reader::LogReader;
 use crate::status::Board;
 use crate::{Batch, DurableLog, Error, Input, LogIndex, Observer};
 
@@ -13,8 +14,13 @@ pub(crate) enum WriteJob {
     Batches(Vec<Batch>),
     /// Nothing more comes for now: make what is there provable.
     Idle,
-    /// The state machine has made the effect of this index durable.
-    Release(LogIndex),
+    /// The state machine has made the effect of an index durable; some members may still want what
+    /// lies before it.
+    Release {
+        flushed: LogIndex,
+        wanted: LogIndex,
+        wanted_bytes_max: u64,
+    },
     /// See whether a full disk has room again.
     Probe,
 }
@@ -45,6 +51,11 @@ impl Writer {
         }
     }
 
+    /// Reads the log while this writes it.
+    pub(crate) fn reader(&self) -> LogReader {
+        self.log.reader()
+    }
+
     /// Does one job; returns what the core wants to know of it. After an error nothing more may be
     /// asked.
     pub(crate) fn run(&mut self, job: WriteJob) -> Result<Option<Input>, Error> {
@@ -55,11 +66,15 @@ impl Writer {
                 self.log.sync_idle()?;
                 None
             }
-            WriteJob::Release(flushed) => {
+            WriteJob::Release {
+                flushed,
+                wanted,
+                wanted_bytes_max,
+            } => {
                 fail::fail_point!("raftBeforeWALRelease");
-                self.log.release(flushed)?;
+                let gone = self.log.release(flushed, wanted, wanted_bytes_max)?;
                 fail::fail_point!("raftAfterWALRelease");
-                None
+                gone.map(Input::Released)
             }
         };
         self.board

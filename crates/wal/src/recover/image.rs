@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use bytes::Bytes;
-use ferrod_env::{Disk, OpenMode};
+use ferrod_env::{Disk, DiskFile, OpenMode};
 use memchr::memmem;
 
 use super::End;
@@ -36,11 +36,24 @@ impl Image {
         // After a failed sync the page cache may show bytes that never reached the disk.
         file.drop_cache()
             .map_err(io_error("drop the cache of", &path))?;
-        let len = file.len().map_err(io_error("measure", &path))?;
+        Self::of_file(&*file, &path, seq)
+    }
+
+    /// As [`Image::read`], for a segment that this process writes: its cache is right.
+    pub(crate) fn peek(disk: &dyn Disk, dir: &Path, seq: SegmentSeq) -> Result<Self, Error> {
+        let path = dir.join(seq.file_name());
+        let file = disk
+            .open(&path, OpenMode::Read)
+            .map_err(io_error("open", &path))?;
+        Self::of_file(&*file, &path, seq)
+    }
+
+    fn of_file(file: &dyn DiskFile, path: &Path, seq: SegmentSeq) -> Result<Self, Error> {
+        let len = file.len().map_err(io_error("measure", path))?;
         let mut bytes = vec![0; len as usize];
         let read = file
             .read_full_at(&mut bytes, 0)
-            .map_err(io_error("read", &path))?;
+            .map_err(io_error("read", path))?;
         bytes.truncate(read);
         Ok(Self {
             seq,

@@ -110,7 +110,11 @@ fn step(rig: &mut Rig, dice: &mut Dice, history: &mut History, faults: bool) {
             history.reads.insert(read, history.highest());
             rig.input(id, Input::Read(read))
         }
-        20 if dice.below(2) == 0 => rig.offer(id),
+        20 if dice.below(3) > 0 => {
+            let mut actions = rig.fetch(id);
+            actions.extend(rig.offer(id));
+            actions
+        }
         20 => rig.input(id, Input::Idle),
         21..36 => deliver_one(rig, dice, id, faults),
         36 => rig.input(id, Input::Transfer(crate::MemberId(1 + dice.below(3)))),
@@ -173,6 +177,7 @@ fn run(seed: u64, members: &[u64], log_bytes_max: Option<u64>) -> History {
     for id in members {
         rig.crash(*id);
         rig.member(*id).log_bytes_max = log_bytes_max;
+        rig.member(*id).keeps_log = seed % 4 == 3;
         rig.start(*id);
     }
     for _ in 0..4000 {

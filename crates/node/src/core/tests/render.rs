@@ -43,6 +43,7 @@ pub(super) fn action(action: &Action) -> Vec<String> {
             )
         }
         Action::CampaignSoon { permille } => format!("campaign in {permille}"),
+        Action::Fetch(fetch) => format!("fetch from {} to {}", fetch.low, fetch.high.0 - 1),
         Action::OfferState { to } => format!("offer state to {to}"),
         Action::WithdrawState { to } => format!("withdraw state from {to}"),
         Action::RefuseState(state) => format!("refuse {}", self::state(state)),

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::{
     Action, AppliedChange, Batch, CommittedChange, ConfChange, ConfChangeKind, Config, Core, Entry,
-    EntryKind, HardState, Input, LogIndex, MemberId, PeerBody, PeerMessage, Recovered, Role,
+    EntryKind, Fetch, HardState, Input, LogIndex, MemberId, PeerBody, PeerMessage, Recovered, Role,
     SoftState, StartingPoint, StateMeta, Term,
 };
 
@@ -39,6 +39,10 @@ pub(super) struct Member {
     pub(super) jobs: VecDeque<Job>,
     pub(super) boots: u64,
     pub(super) refuses_changes: bool,
+    /// Ranges to be read from the disk.
+    pub(super) fetches: Vec<Fetch>,
+    /// What is flushed is still on its disk.
+    pub(super) keeps_log: bool,
     /// Bytes of entries kept in memory.
     pub(super) log_bytes_max: Option<u64>,
 }
@@ -99,6 +103,8 @@ impl Rig {
                 jobs: VecDeque::new(),
                 boots: 0,
                 refuses_changes: false,
+                fetches: Vec::new(),
+                keeps_log: false,
                 log_bytes_max: None,
             };
             self.members.insert(*member, member_state);
@@ -130,6 +136,7 @@ impl Rig {
         member.jobs.clear();
         member.asked.clear();
         member.copies.clear();
+        member.fetches.clear();
     }
 
     pub(super) fn member(&mut self, id: u64) -> &mut Member {
@@ -184,6 +191,7 @@ impl Rig {
                 }
             }
             Action::Persist(batch) => member.writes.push(batch),
+            Action::Fetch(fetch) => member.fetches.push(fetch),
             Action::OfferState { to } => member.asked.push(to),
             Action::WithdrawState { to } => {
                 member.asked.retain(|asked| *asked != to);
@@ -263,6 +271,22 @@ impl Rig {
             }
         };
         self.input(id, input)
+    }
+
+    /// The disk of a member answers what it was asked to read.
+    pub(super) fn fetch(&mut self, id: u64) -> Vec<Action> {
+        let member = self.member(id);
+        let mut actions = Vec::new();
+        for Fetch { low, high, .. } in std::mem::take(&mut member.fetches) {
+            let member = self.member(id);
+            let wanted = |entry: &&Entry| entry.index >= low && entry.index < high;
+            let entries = member.log.entries().iter().filter(wanted).cloned();
+            let entries: Vec<_> = entries.filter(|_| member.keeps_log).collect();
+            let begins = entries.first().is_some_and(|first| first.index == low);
+            let entries = if begins { entries } else { Vec::new() };
+            actions.extend(self.input(id, Input::Fetched { low, entries }));
+        }
+        actions
     }
 
     /// The transport of a member answers the oldest request for a copy of its state.

@@ -116,6 +116,9 @@ fn execute(rig: &mut Rig, command: &str) -> Vec<String> {
         "propose" => return propose(rig, id, &words[2..]),
         "propose-in-term" => return propose_in_term(rig, id, numbers[1]),
         "change" => return change(rig, id, words[2], numbers[1]),
+        "keep-log" => rig.member(id).keeps_log = true,
+        // fetch MEMBER: its disk reads what it was asked for.
+        "fetch" => return show(id, &rig.fetch(id)),
         // offer MEMBER: its transport has a copy of the state.
         "offer" => return show(id, &rig.offer(id)),
         "persist" => return show(id, &rig.persist(id)),
@@ -201,6 +204,7 @@ fn settle(rig: &mut Rig) -> Vec<String> {
             worked |= !rig.member(id).writes.is_empty() || !rig.member(id).jobs.is_empty();
             lines.extend(show(id, &rig.persist(id)));
             lines.extend(show(id, &rig.apply(id)));
+            lines.extend(show(id, &rig.fetch(id)));
             lines.extend(show(id, &rig.offer(id)));
             if rig.is_up(id) {
                 lines.extend(deliver(rig, id));

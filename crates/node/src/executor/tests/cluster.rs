@@ -175,6 +175,8 @@ pub(super) struct Cluster {
     network: Shared<VecDeque<Parcel>>,
     seed: u64,
     log_bytes_max: u64,
+    /// Bytes of log kept on disk for members that lag.
+    lagging_bytes_max: u64,
     proposals: u64,
     /// Members that hear nothing and are not heard.
     pub(super) cut_off: Vec<MemberId>,
@@ -192,12 +194,18 @@ fn options() -> Options {
 impl Cluster {
     /// Three members, running; nobody leads yet.
     pub(super) fn new(seed: u64, log_bytes_max: u64) -> Cluster {
+        Cluster::with_log(seed, log_bytes_max, 0)
+    }
+
+    /// As [`Cluster::new`], with bytes of log kept for members that lag.
+    pub(super) fn with_log(seed: u64, log_bytes_max: u64, lagging_bytes_max: u64) -> Cluster {
         let mut cluster = Cluster {
             clock: Arc::new(SimClock::new(SystemTime::UNIX_EPOCH)),
             sites: BTreeMap::new(),
             network: Arc::default(),
             seed,
             log_bytes_max,
+            lagging_bytes_max,
             proposals: 0,
             cut_off: Vec::new(),
         };
@@ -233,6 +241,7 @@ impl Cluster {
     /// Starts a member from what its last life has left, as a server does.
     pub(super) fn start(&mut self, member: MemberId) -> Result<(), Error> {
         let (seed, log_bytes_max) = (self.seed, self.log_bytes_max);
+        let lagging_bytes_max = self.lagging_bytes_max;
         let (network, clock) = (self.network.clone(), self.clock.clone());
         let site = self.site(member);
         site.boots += 1;
@@ -254,6 +263,7 @@ impl Cluster {
         };
         let mut config = Config::new(member, seed, site.boots);
         config.limits.log_bytes_max = log_bytes_max;
+        config.limits.lagging_bytes_max = lagging_bytes_max;
         let told: Shared<Told> = Arc::default();
         site.told = told.clone();
         let executor = Executor::new(Parts {

@@ -9,7 +9,10 @@ use crate::MemberId;
 
 /// A cluster in which one member has missed more than the others remember.
 fn with_a_lagging_member(seed: u64) -> (Cluster, MemberId) {
-    let mut cluster = Cluster::new(seed, 4 << 10);
+    lagging(Cluster::new(seed, 4 << 10))
+}
+
+fn lagging(mut cluster: Cluster) -> (Cluster, MemberId) {
     let leader = cluster.elect();
     let behind = ALL.into_iter().find(|member| *member != leader).unwrap();
     cluster.cut_off = vec![behind];
@@ -40,6 +43,16 @@ fn a_member_that_lags_gets_a_copy() {
         cluster.start(member).unwrap();
     }
     cluster.settle();
+}
+
+/// covers: N-09
+#[test]
+fn a_member_that_lags_less_gets_entries_from_the_log_on_disk() {
+    for seed in 0..5 {
+        let (mut cluster, behind) = lagging(Cluster::with_log(seed, 4 << 10, 1 << 20));
+        cluster.settle();
+        assert_eq!(cluster.site(behind).told.lock().unwrap().installed, 0);
+    }
 }
 
 /// covers: N-09, Q-14
