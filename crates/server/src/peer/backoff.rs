@@ -18,7 +18,8 @@ impl Backoff {
     pub(super) fn new(seed: u64) -> Backoff {
         Backoff {
             attempts: 0,
-            random: seed | 1,
+            // Spread, or small seeds would begin with equal pauses.
+            random: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
         }
     }
 

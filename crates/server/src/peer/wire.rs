@@ -198,11 +198,12 @@ fn entries(prev_index: u64, entries: Vec<peer::Entry>) -> Result<Vec<Entry>, Wir
     prev_index
         .checked_add(entries.len() as u64 + 1)
         .ok_or(WireError::Index)?;
-    (prev_index + 1..)
+    // An open range from the first index would step past the last one, and may overflow there.
+    (1..=entries.len() as u64)
         .zip(entries)
-        .map(|(index, entry)| {
+        .map(|(offset, entry)| {
             Ok(Entry {
-                index: LogIndex(index),
+                index: LogIndex(prev_index + offset),
                 term: Term(entry.term),
                 kind: entry_kind(entry.kind)?,
                 payload: entry.payload,
