@@ -7,6 +7,7 @@
 
 mod clients;
 mod deaths;
+mod far_behind;
 mod judge;
 mod network;
 mod story;

@@ -11,6 +11,7 @@ use ferrod_proto::etcdserverpb::{
 use ferrod_proto::mvccpb::event::EventType;
 use tokio_stream::wrappers::ReceiverStream;
 
+use super::far_behind;
 use super::team::Team;
 use crate::check::history::{self, Operation};
 use crate::check::watch::{self, Subscription};
@@ -80,7 +81,9 @@ pub(super) async fn judge(
         );
     }
     let mut timeline = Timeline::default();
+    let mut operations = operations.to_vec();
     for (revision, changes) in told.swap_remove(0) {
+        operations.extend(far_behind::operation(&changes));
         timeline.push(revision, changes)?;
     }
     let hashes = team.hashes(revision).await?;
@@ -88,7 +91,7 @@ pub(super) async fn judge(
         hashes.iter().all(|hash| *hash == hashes[0]),
         "the members' hashes at revision {revision} differ: {hashes:?}"
     );
-    let judged = history::check(&timeline, operations)?;
+    let judged = history::check(&timeline, &operations)?;
     let mut events = 0;
     for subscription in subscriptions {
         events += watch::check(&timeline, subscription, false)?;

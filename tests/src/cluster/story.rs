@@ -35,6 +35,12 @@ pub enum Story {
     TwoOfFiveKilled,
     /// Leader and follower die at each failpoint that they come to, one after the other.
     Deaths,
+    /// A follower is killed for so long that the log does not reach back to it.
+    FarBehind,
+    /// A follower stands still for so long, with its watchers.
+    FarBehindPaused,
+    /// A follower dies at each place that a copy of the state comes to.
+    FarBehindDeaths,
 }
 
 impl Story {
@@ -50,8 +56,12 @@ impl Story {
 
     /// Brings the trouble and lets it last.
     pub(super) async fn bring(self, team: &mut Team, long: Duration) -> Result<()> {
-        if self == Story::Deaths {
-            return super::deaths::bring(team).await;
+        match self {
+            Story::Deaths => return super::deaths::bring(team).await,
+            Story::FarBehind => return super::far_behind::killed(team).await,
+            Story::FarBehindPaused => return super::far_behind::paused(team).await,
+            Story::FarBehindDeaths => return super::far_behind::deaths(team).await,
+            _ => {}
         }
         let leader = team.leader().await?;
         let follower = team.beside(leader);
@@ -76,7 +86,7 @@ impl Story {
             Story::FollowerUnheard => team.network().lose(follower, leader)?,
             Story::FollowerSlowDisk => team.fail(follower, "walBeforeSync", "sleep(1000)").await?,
             Story::LeaderSlowDisk => team.fail(leader, "walBeforeSync", "sleep(3000)").await?,
-            Story::Deaths => {}
+            Story::Deaths | Story::FarBehind | Story::FarBehindPaused | Story::FarBehindDeaths => {}
         }
         tokio::time::sleep(long).await;
         self.heal(team, [leader, follower, third]).await
@@ -99,7 +109,9 @@ impl Story {
             Story::FollowerUnheard => team.network().find(follower, leader),
             Story::FollowerSlowDisk => team.fail(follower, "walBeforeSync", "off").await,
             Story::LeaderSlowDisk => team.fail(leader, "walBeforeSync", "off").await,
-            Story::Deaths => Ok(()),
+            Story::Deaths | Story::FarBehind | Story::FarBehindPaused | Story::FarBehindDeaths => {
+                Ok(())
+            }
         }
     }
 }

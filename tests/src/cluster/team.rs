@@ -155,6 +155,18 @@ impl Team {
         crate::crash::failpoints::set(&address, name, terms).await
     }
 
+    /// The sum of a counter over all its labels.
+    pub(super) async fn metric(&self, member: usize, name: &str) -> Result<f64> {
+        let address = format!("{}:{CLIENT_PORT}", self.network.address(member));
+        let page = crate::crash::failpoints::http(&address, "GET", "metrics", "").await?;
+        let samples = page.lines().filter(|line| {
+            let rest = line.strip_prefix(name);
+            rest.is_some_and(|rest| rest.starts_with(['{', ' ']))
+        });
+        let value = |line: &str| line.rsplit(' ').next()?.parse::<f64>().ok();
+        Ok(samples.filter_map(value).sum())
+    }
+
     /// Waits until every member has a leader and takes a write.
     pub(super) async fn wait_ready(&mut self) -> Result<()> {
         for member in self.members() {

@@ -204,8 +204,8 @@ pub async fn set(address: &str, name: &str, terms: &str) -> Result<()> {
     http(address, "PUT", name, terms).await.map(drop)
 }
 
-/// A call of the failpoint port.
-async fn http(address: &str, method: &str, path: &str, body: &str) -> Result<String> {
+/// A call of the failpoint port, or of any that speaks HTTP.
+pub(crate) async fn http(address: &str, method: &str, path: &str, body: &str) -> Result<String> {
     let mut stream = TcpStream::connect(address).await?;
     let length = body.len();
     let request = format!(

@@ -122,11 +122,14 @@ pub(super) fn install(lmdb: &Lmdb, received: u64, prepare: &mut Prepare<'_>) -> 
     lmdb.directory.check_received(received)?;
     // A restart may find the new state from here on, so after an error the old one must not take another commit.
     writer.poisoned = true;
+    fail::fail_point!("stateBeforeRename");
     lmdb.directory.install_received(received, next)?;
+    fail::fail_point!("stateAfterRename");
     let path = lmdb.directory.path(next);
     let generation = Arc::new(Generation::open(&path, &lmdb.options)?);
     let sizes = generation.sizes()?;
     prepare(&LmdbSnapshot::new(Arc::clone(&generation))?)?;
+    fail::fail_point!("stateBeforePublish");
     lmdb.put_in_use(generation, sizes);
     *number = next;
     *writer = Writer::default();

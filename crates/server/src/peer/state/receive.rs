@@ -323,6 +323,7 @@ impl Reception {
             if !header.is_some_and(announced) {
                 return Err("the copy is not the announced one".to_owned());
             }
+            fail::fail_point!("stateBeforeFinish");
             receiver
                 .finish()
                 .map(drop)
@@ -334,6 +335,7 @@ impl Reception {
         let complete = finished.is_ok().then_some((self.copy, bytes));
         self.context.states.receptions.end(complete);
         finished?;
+        fail::fail_point!("stateAfterFinish");
         self.context.node.receive(self.message());
         Ok(bytes)
     }
