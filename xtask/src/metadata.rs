@@ -31,6 +31,9 @@ pub(crate) struct Dependency {
     pub(crate) name: String,
     /// Absent for ordinary dependencies, else `dev` or `build`.
     pub(crate) kind: Option<String>,
+    /// Only there if a feature asks for it.
+    #[serde(default)]
+    pub(crate) optional: bool,
 }
 
 impl Metadata {

@@ -24,6 +24,7 @@
 
 mod clock;
 mod disk;
+mod planted;
 mod random;
 mod real_clock;
 mod real_disk;
@@ -33,6 +34,9 @@ pub mod sim;
 
 pub use clock::Clock;
 pub use disk::{Disk, DiskFile, OpenMode, is_out_of_space};
+#[cfg(feature = "planted")]
+pub use planted::plant;
+pub use planted::planted;
 pub use random::Random;
 pub use real_clock::RealClock;
 pub use real_disk::RealDisk;

@@ -47,6 +47,7 @@ mod link;
 mod meta;
 mod overlay;
 mod pause;
+mod planted;
 mod query;
 mod reader;
 mod revision;

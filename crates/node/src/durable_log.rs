@@ -162,7 +162,10 @@ impl DurableLog {
                 record::push_entry(&mut self.buffer, entry);
                 top = top.max(Some(entry.index));
             }
-            if let Some(state) = batch.hard_state {
+            if let Some(mut state) = batch.hard_state {
+                if ferrod_env::planted("lost vote") {
+                    state.vote = MemberId::NONE;
+                }
                 record::push_hard_state(&mut self.buffer, &state);
                 hard_state = state;
             }
@@ -181,7 +184,7 @@ impl DurableLog {
             raise_top(&mut lock(&self.tops), segment, top);
         }
         let synced = batches.iter().any(|batch| batch.sync);
-        if synced {
+        if synced && !ferrod_env::planted("ack before fsync") {
             self.wal.sync()?;
         }
         Ok(WriteStats { bytes, synced })

@@ -135,7 +135,9 @@ impl Recovered {
                 high,
             });
         }
-        self.hard_state.commit = self.hard_state.commit.max(from.applied);
+        if !ferrod_env::planted("commit not lifted") {
+            self.hard_state.commit = self.hard_state.commit.max(from.applied);
+        }
         if self.hard_state.commit > self.last() {
             return Err(Error::CommitBeyondLog {
                 commit: self.hard_state.commit,

@@ -57,6 +57,7 @@ mod history;
 mod hub;
 mod key_range;
 mod limits;
+mod planted;
 mod range_index;
 mod request;
 mod response;

@@ -217,6 +217,7 @@ impl Leaf {
         if self.entry_totals(place).stale == 0 {
             return 0;
         }
+        let compacted = compacted + i64::from(crate::planted::planted("tombstone dropped"));
         let history = self.entries[place].history.as_deref();
         let in_history = history.map_or(0, |history| history.count_below(compacted));
         let later = || self.older.of(place).chain([*self.newest(place)]);

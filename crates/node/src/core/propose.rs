@@ -19,6 +19,7 @@ impl Core {
             proposal
                 .only_in_term
                 .is_some_and(|only| !leads || only != term)
+                && !ferrod_env::planted("lease ended by a deposed leader")
         };
         if proposals.iter().any(bound) {
             let refused: Vec<_> = proposals

@@ -156,7 +156,7 @@ impl Core {
                     let transfers = &mut self.raft.mut_store().transfers;
                     transfers.sending(message.to, state.index);
                 }
-                if may_leave {
+                if may_leave || ferrod_env::planted("message before persist") {
                     now.push(message)
                 } else {
                     later.push(message)
