@@ -16,6 +16,7 @@ mod host;
 mod lessor;
 mod machine;
 mod plan;
+mod planted;
 mod process;
 mod run;
 mod trace;

@@ -15,6 +15,9 @@ pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
     let mut build = shell::cargo(root);
     build.args(["build", "--profile=sim", "--quiet"]);
     build.args(["--package=ferrod-tests", "--bin=sim"]);
+    if args.iter().any(|arg| arg.starts_with("--planted")) {
+        build.arg("--features=planted");
+    }
     shell::run(&mut build)?;
     let sim = shell::target(root).join("sim/sim");
     shell::run(Command::new(sim).args(args))

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::planted;
 use ferrod_lease::{Deadlines, LeaseId, Pace, Renewal};
 use ferrod_node::{Role, SoftState, Term};
 use ferrod_store::{Effect, SharedLeases};
@@ -37,7 +38,12 @@ impl Lessor {
     }
 
     pub(super) fn role_changed(&self, state: &SoftState) {
-        *self.standing() = match state.role {
+        let mut standing = self.standing();
+        let stays = matches!(*standing, Standing::Leading(..));
+        if stays && ferrod_env::planted(planted::DEPOSED) {
+            return;
+        }
+        *standing = match state.role {
             Role::Leader => Standing::Elected(state.term),
             _ => Standing::Following,
         };

@@ -10,8 +10,8 @@ use ferrod_env::Clock;
 use ferrod_mvcc::{Changes, KeyRange, RangeQuery, Reader, View};
 use ferrod_node::{
     AppliedChange, BoxError, CommittedChange, ConfChange, ConfChangeKind, DropReason, Entry, Error,
-    LogIndex, Observer, PeerMessage, ProposalId, ReadFailure, SoftState, StateMachine, StateMeta,
-    Transport,
+    LogIndex, MemberId, Observer, PeerMessage, ProposalId, ReadFailure, SoftState, StateMachine,
+    StateMeta, Transport,
 };
 use ferrod_proto::ApiError;
 use ferrod_store::{Answer, ConfState, Effect, Member, MemberChange, Store};
@@ -31,6 +31,11 @@ pub(super) struct Told {
     pub(super) dropped: Vec<(u64, DropReason)>,
     pub(super) reads: Vec<(u64, Result<LogIndex, ReadFailure>)>,
     pub(super) roles: Vec<SoftState>,
+    pub(super) offers: Vec<u64>,
+    pub(super) withdrawn: Vec<u64>,
+    pub(super) states_sent: Vec<PeerMessage>,
+    pub(super) states_refused: Vec<StateMeta>,
+    pub(super) installed: Option<State>,
     pub(super) failed: Option<String>,
 }
 
@@ -95,6 +100,22 @@ impl Transport for Wire {
     fn send(&mut self, messages: Vec<PeerMessage>) {
         self.0.lock().sent.extend(messages);
     }
+
+    fn offer_state(&mut self, to: MemberId) {
+        self.0.lock().offers.push(to.0);
+    }
+
+    fn withdraw_state(&mut self, to: MemberId) {
+        self.0.lock().withdrawn.push(to.0);
+    }
+
+    fn send_state(&mut self, message: PeerMessage) {
+        self.0.lock().states_sent.push(message);
+    }
+
+    fn state_refused(&mut self, state: &StateMeta) {
+        self.0.lock().states_refused.push(state.clone());
+    }
 }
 
 /// The store with whoever hears of what it does.
@@ -149,8 +170,13 @@ impl StateMachine for Machine {
         Ok(())
     }
 
-    fn install(&mut self, _: &StateMeta) -> Result<(), BoxError> {
-        Err("nobody sends states here".into())
+    fn install(&mut self, state: &StateMeta) -> Result<(), BoxError> {
+        let view = self.store.install(state.index.0)?;
+        let installed = self.state(&view, true);
+        let notes = &mut *self.notes.lock();
+        notes.installed = Some(installed);
+        notes.states.push(installed);
+        Ok(())
     }
 
     fn idle(&mut self) -> bool {
@@ -199,17 +225,21 @@ impl Machine {
 
     fn publish(&mut self, (index, term): (u64, u64)) {
         let view = self.store.publish(index, term);
-        let digest = (index % DIGEST_EVERY == 0).then(|| self.digest(&view));
-        self.notes.lock().states.push(State {
-            index,
+        let state = self.state(&view, index % DIGEST_EVERY == 0);
+        self.notes.lock().states.push(state);
+    }
+
+    pub(super) fn state(&mut self, view: &View, whole: bool) -> State {
+        State {
+            index: view.applied_index(),
             revision: view.revision(),
             compacted: view.compacted(),
-            digest,
-        });
+            digest: whole.then(|| self.digest(view)),
+        }
     }
 
     /// A hash of all that members must agree on.
-    pub(super) fn digest(&mut self, view: &View) -> u64 {
+    fn digest(&mut self, view: &View) -> u64 {
         let mut digest = Digest::default();
         digest.add(&view.revision().to_le_bytes());
         digest.add(&view.compacted().to_le_bytes());

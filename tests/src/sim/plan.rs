@@ -37,6 +37,8 @@ pub(super) struct Plan {
     pub(super) flush_bytes: usize,
     /// Bytes of entries in a message.
     pub(super) message_bytes_max: u64,
+    /// Bytes of applied entries in memory; who needs older ones gets a copy of the state.
+    pub(super) log_bytes_max: u64,
     /// How much faster or slower clocks may run, in millionths.
     pub(super) drift_ppm_max: i32,
 }
@@ -74,9 +76,11 @@ pub(super) enum Trouble {
     Drift,
     /// Leadership is handed over.
     Transfer,
+    /// Somebody changes the membership.
+    Membership,
 }
 
-const ALL: [Trouble; 15] = [
+const ALL: [Trouble; 16] = [
     Trouble::Kill,
     Trouble::PowerLoss,
     Trouble::PowerLossInCall,
@@ -92,6 +96,7 @@ const ALL: [Trouble; 15] = [
     Trouble::CommitError,
     Trouble::Drift,
     Trouble::Transfer,
+    Trouble::Membership,
 ];
 
 const fn ms(millis: u64) -> Duration {
@@ -101,7 +106,7 @@ const fn ms(millis: u64) -> Duration {
 impl Plan {
     /// What this seed chooses.
     pub(super) fn new(seed: u64) -> Plan {
-        let mut rng = Rng::with_seed(seed ^ 0x5eed_0f_9a7);
+        let mut rng = Rng::with_seed(seed ^ 0x5eed);
         let members = [1, 3, 3, 3, 3, 5][rng.usize(0..6)];
         Plan {
             seed,
@@ -118,6 +123,7 @@ impl Plan {
             flush_every: ms(rng.u64(50..2_000)),
             flush_bytes: 1 << rng.u32(9..15),
             message_bytes_max: 1 << rng.u32(8..20),
+            log_bytes_max: 1 << rng.u32(10..22),
             drift_ppm_max: [0, 1_000, 100_000][rng.usize(0..3)],
         }
     }

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ferrod_env::{Clock, Disk};
-use ferrod_mvcc::{Flusher, Reader, Views};
+use ferrod_mvcc::backend::{Backend, Bucket};
+use ferrod_mvcc::{Export, Flusher, Reader, Views};
 use ferrod_node::{
-    ConfState, Config, DurableLog, Executor, LogIndex, MemberId, Pace, Parts, StartingPoint, Term,
+    ConfState, Config, DurableLog, Executor, LogIndex, MemberId, Pace, Parts, StartingPoint,
+    StateMeta, Term,
 };
 use ferrod_store::Store;
 use ferrod_wal::Identity;
@@ -45,6 +47,8 @@ pub(super) struct Process {
     pub(super) writer_due: bool,
     pub(super) applier_due: bool,
     pub(super) flushed_at: Duration,
+    /// Copies of the state that were offered to members.
+    pub(super) exports: BTreeMap<u64, Export>,
     /// The state that it began with.
     pub(super) began: State,
     /// Index and term of the highest entry applied.
@@ -74,6 +78,7 @@ impl Process {
         let options = wal_options(plan);
         let (log, opened) = DurableLog::open(disk, Path::new(WAL_DIR), options, Some(identity))
             .map_err(|error| chain(&error))?;
+        finish_install(host, opened.recovered.state())?;
         let opened_store = Store::open(host.backend.clone(), mvcc_options(plan));
         let (mut store, flusher) = opened_store.map_err(|error| chain(&error))?;
         let from = starting_point(&mut store)?;
@@ -89,12 +94,7 @@ impl Process {
             reader: views.reader(),
         };
         let view = views.load();
-        let began = State {
-            index: view.applied_index(),
-            revision: view.revision(),
-            compacted: view.compacted(),
-            digest: Some(machine.digest(&view)),
-        };
+        let began = machine.state(&view, true);
         let parts = Parts {
             config: node_config(host, plan),
             pace: Pace {
@@ -125,6 +125,7 @@ impl Process {
             writer_due: false,
             applier_due: false,
             flushed_at: Duration::ZERO,
+            exports: BTreeMap::new(),
             began,
             applied: began.index,
         })
@@ -143,6 +144,7 @@ fn node_config(host: &Host, plan: &Plan) -> Config {
     config.election_ticks = ELECTION_TICKS;
     config.limits.message_bytes_max = plan.message_bytes_max;
     config.limits.inflight_messages_max = 16;
+    config.limits.log_bytes_max = plan.log_bytes_max;
     config
 }
 
@@ -161,6 +163,27 @@ fn mvcc_options(plan: &Plan) -> ferrod_mvcc::Options {
         trim_records_max: 3,
         ..ferrod_mvcc::Options::default()
     }
+}
+
+/// A start finishes an install that the log tells of, and forgets what was received without one.
+fn finish_install(host: &Host, wanted: Option<&StateMeta>) -> Result<(), String> {
+    let backend = &*host.backend;
+    let snapshot = backend.snapshot().map_err(|error| chain(&error))?;
+    let row = snapshot.get(Bucket::Meta, b"consistent_index");
+    let row = row.map_err(|error| chain(&error))?;
+    let applied = row.and_then(|row| Some(u64::from_be_bytes(row.try_into().ok()?)));
+    let applied = applied.unwrap_or(0);
+    drop(snapshot);
+    for number in backend.received().map_err(|error| chain(&error))? {
+        let finish = wanted.is_some_and(|state| state.index.0 == number && number > applied);
+        let done = if finish {
+            backend.install(number, &mut |_| Ok(()))
+        } else {
+            backend.discard(number)
+        };
+        done.map_err(|error| chain(&error))?;
+    }
+    Ok(())
 }
 
 fn starting_point(store: &mut Store) -> Result<StartingPoint, String> {

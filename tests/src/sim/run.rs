@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 
 use super::plan::Plan;
+use super::planted;
 use super::trace::Trace;
 use super::world::{Counts, World};
 use crate::check::history::Summary;
@@ -30,6 +31,9 @@ pub struct Options {
     /// Runs each seed twice and compares
     #[arg(long)]
     pub twice: bool,
+    /// Plants a bug that some seed must find: its name, or `all`; only in builds that have bugs to plant
+    #[arg(long)]
+    pub planted: Option<String>,
 }
 
 fn parse_range(text: &str) -> Result<Range<u64>, String> {
@@ -54,6 +58,9 @@ struct Finished {
 /// # Errors
 /// The first broken promise, with the command that repeats the run.
 pub fn run(options: &Options) -> Result<()> {
+    if let Some(name) = &options.planted {
+        return find_planted(name, options.minutes.unwrap_or(3));
+    }
     let seeds = match (options.seed, &options.seeds) {
         (Some(seed), _) => seed..seed + 1,
         (None, Some(seeds)) => seeds.clone(),
@@ -96,6 +103,50 @@ pub fn run(options: &Options) -> Result<()> {
         total.add(&finished);
     }
     total.print(now() - began);
+    Ok(())
+}
+
+/// Plants bugs, one after the other, and runs seeds until one finds each.
+fn find_planted(name: &str, minutes: u64) -> Result<()> {
+    let chosen = |bug: &&str| name == "all" || **bug == *name;
+    let bugs: Vec<&'static str> = planted::ALL.into_iter().filter(|bug| chosen(bug)).collect();
+    ensure!(
+        !bugs.is_empty(),
+        "no bug has this name; there are: {}",
+        planted::ALL.join(", ")
+    );
+    // A panic is how some are found; what it says is reported here.
+    std::panic::set_hook(Box::new(|_| {}));
+    let mut missed = Vec::new();
+    for bug in &bugs {
+        ensure!(
+            planted::plant(bug),
+            "this build has no bugs; use `cargo xtask sim --planted`"
+        );
+        let began = now();
+        let limit = Duration::from_secs(60 * minutes);
+        let found = (0..u64::MAX)
+            .take_while(|_| now() - began < limit)
+            .find_map(|seed| Some((seed, once(seed, false, false).verdict.err()?)));
+        let took = (now() - began).as_secs_f64();
+        match found {
+            Some((seed, violation)) => {
+                let short: String = violation.chars().take(150).collect();
+                println!("planted {bug:?}: found by seed {seed} after {took:.1} s: {short}");
+            }
+            None => {
+                println!("planted {bug:?}: NOT FOUND in {took:.0} s");
+                missed.push(*bug);
+            }
+        }
+    }
+    planted::plant("");
+    println!(
+        "{} of {} planted bugs found",
+        bugs.len() - missed.len(),
+        bugs.len()
+    );
+    ensure!(missed.is_empty(), "not found: {}", missed.join(", "));
     Ok(())
 }
 
@@ -166,6 +217,7 @@ impl Total {
         sum.expired += one.expired;
         sum.watch_events += one.watch_events;
         sum.flushes += one.flushes;
+        sum.states += one.states;
         if let Ok(summary) = &finished.verdict {
             self.summary.answered += summary.answered;
             self.summary.refused += summary.refused;
@@ -178,7 +230,7 @@ impl Total {
         let speed = self.time.as_secs_f64() / took.as_secs_f64().max(1e-9);
         println!(
             "{} seeds, {} steps, {:.1} cluster-hours in {:.1} s ({speed:.0} to 1): {} troubles, {} crashes, {} elections, \
-             {} answers, {} refusals, {} unknown ({} took place), {} renewals, {} leases ran out, {} watch events, {} flushes",
+             {} answers, {} refusals, {} unknown ({} took place), {} renewals, {} leases ran out, {} watch events, {} flushes, {} copies of a state",
             self.seeds,
             self.steps,
             self.time.as_secs_f64() / 3600.0,
@@ -194,6 +246,7 @@ impl Total {
             self.counts.expired,
             self.counts.watch_events,
             self.counts.flushes,
+            self.counts.states,
         );
     }
 }

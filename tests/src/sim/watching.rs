@@ -55,6 +55,11 @@ impl Watching {
         self.hub.on_compaction(Revision(compacted));
     }
 
+    /// The state was replaced by a later one.
+    pub(super) fn installed(&mut self, revision: i64, compacted: i64) {
+        self.hub.on_install(Revision(revision), Revision(compacted));
+    }
+
     /// Opens a stream with one watcher for a subscriber.
     pub(super) fn open(&mut self, subscriber: usize, create: Create) {
         self.close(subscriber);

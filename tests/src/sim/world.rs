@@ -8,6 +8,7 @@ mod act;
 mod calls;
 mod finish;
 mod members;
+mod states;
 mod subscribers;
 mod troubles;
 
@@ -32,6 +33,7 @@ use crate::check::Violation;
 use crate::check::history::Operation;
 use crate::check::lease::LeaseLog;
 use calls::{Call, Reply};
+use states::Transfer;
 use subscribers::Subscriber;
 use troubles::Cure;
 
@@ -46,6 +48,8 @@ enum Event {
     /// A message waited for a member that stood still.
     Held(u64, u64),
     LeaderGone(u64, u64),
+    Offer(u64, u64),
+    Transfer(u64),
     Restart(u64),
     Arrive(u64),
     Reply(u64, usize),
@@ -81,6 +85,11 @@ pub(super) struct World {
     quiet: bool,
     troubled: bool,
     ended_leases: BTreeSet<i64>,
+    /// Learners that are members and nothing else.
+    absent_learners: Vec<u64>,
+    next_learner: u64,
+    transfers: BTreeMap<u64, Transfer>,
+    next_transfer: u64,
     pub(super) truth: Truth,
     pub(super) operations: Vec<Operation>,
     pub(super) leases: LeaseLog,
@@ -97,6 +106,7 @@ pub(super) struct Counts {
     pub(super) expired: usize,
     pub(super) watch_events: usize,
     pub(super) flushes: u64,
+    pub(super) states: u64,
 }
 
 /// The result of anything that may break a promise.
@@ -140,6 +150,10 @@ impl World {
             quiet: false,
             troubled: true,
             ended_leases: BTreeSet::new(),
+            absent_learners: Vec::new(),
+            next_learner: 100,
+            transfers: BTreeMap::new(),
+            next_transfer: 0,
             truth: Truth::default(),
             operations: Vec::new(),
             leases: LeaseLog::default(),
@@ -251,6 +265,8 @@ impl World {
                 self.leader_gone(id, peer);
                 Ok(())
             }
+            Event::Offer(id, to) => self.offer(id, to),
+            Event::Transfer(number) => self.step_transfer(number),
             Event::Restart(id) => self.restart(id),
             Event::Arrive(call) => self.arrive(call),
             Event::Reply(call, reply) => self.reply(call, reply),
@@ -305,6 +321,7 @@ impl Event {
             | Event::Lessor(id)
             | Event::Held(id, _)
             | Event::LeaderGone(id, _)
+            | Event::Offer(id, _)
             | Event::Restart(id) => Some(*id),
             _ => None,
         }

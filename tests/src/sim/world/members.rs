@@ -12,6 +12,7 @@ use ferrod_proto::etcdserverpb::internal_raft_request::Request;
 use super::{Event, Judged, World};
 use crate::check::Violation;
 use crate::check::lease::LeaseEvent;
+use crate::sim::planted;
 use crate::sim::process::{Process, Waiter};
 use crate::sim::workload::encode;
 
@@ -149,7 +150,6 @@ impl World {
 
     pub(super) fn step_flusher(&mut self, id: u64) -> Judged {
         let (now, every) = (self.now, self.plan.flush_every);
-        let alone = self.plan.members == 1;
         let Some(process) = self.running(id) else {
             return Ok(());
         };
@@ -162,11 +162,8 @@ impl World {
             process.flushed_at = now;
             match process.flusher.flush() {
                 Ok(progress) => {
-                    // Nobody sends states yet, so whoever lags behind needs the whole log.
-                    if alone {
-                        let handle = process.executor.handle();
-                        handle.flushed(LogIndex(progress.applied_index));
-                    }
+                    let handle = process.executor.handle();
+                    handle.flushed(LogIndex(progress.applied_index));
                     self.counts.flushes += 1;
                 }
                 Err(error) => return self.failed(id, &error.to_string()),
@@ -196,7 +193,9 @@ impl World {
             .max(now + LEASE_TICK / 2);
         if let Some(process) = self.running(id) {
             let handle = process.executor.handle();
-            if handle.status().soft.role == Role::Leader {
+            if ferrod_env::planted(planted::DEPOSED) {
+                self.expire_leases(id);
+            } else if handle.status().soft.role == Role::Leader {
                 self.ask_index(id, LESSOR_READ);
             }
         }
@@ -278,6 +277,24 @@ impl World {
                 self.leases.note(lease, LeaseEvent::Ended { at });
             }
         }
+        if let (Some(state), Some(process)) = (told.installed, self.running(id)) {
+            process.applied = state.index;
+            process.watching.installed(state.revision, state.compacted);
+        }
+        for to in told.withdrawn {
+            if let Some(process) = self.running(id) {
+                process.exports.remove(&to);
+            }
+        }
+        told.offers
+            .into_iter()
+            .for_each(|to| self.plan_offer(id, to));
+        for message in told.states_sent {
+            self.send_state(id, message);
+        }
+        for state in &told.states_refused {
+            self.state_refused(id, state);
+        }
         for state in &told.states {
             self.truth.state(id, *state)?;
         }
@@ -298,7 +315,7 @@ impl World {
     }
 
     /// A process has stopped by itself.
-    fn failed(&mut self, id: u64, text: &str) -> Judged {
+    pub(super) fn failed(&mut self, id: u64, text: &str) -> Judged {
         let host = &self.hosts[&id];
         self.trace
             .note(self.now, [8, id, 0], || format!("{id} stops: {text}"));

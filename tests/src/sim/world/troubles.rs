@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ferrod_env::sim::{Effect, Loss, Op, When};
 use ferrod_mvcc::backend::BrokenCommit;
-use ferrod_node::{MemberId, Role};
+use ferrod_node::{ConfChange, ConfChangeKind, MemberId, Proposal, ProposalId, Role};
 
 use super::{Event, Judged, World};
 use crate::sim::plan::{Trouble, bad_links};
@@ -57,9 +57,9 @@ impl World {
             }
             Trouble::Pause => {
                 let longest = if self.rng.u8(0..4) == 0 { 8_000 } else { 1_500 };
-                let until = self.draw(20, longest);
+                let until = self.draw(20, longest).min(self.plan.troubles_last);
                 if let Some(host) = self.hosts.get_mut(&id) {
-                    host.paused_until = until;
+                    host.paused_until = host.paused_until.max(until);
                 }
             }
             Trouble::Partition => self.partition(),
@@ -86,6 +86,7 @@ impl World {
             Trouble::CommitError => self.break_commit(id),
             Trouble::Drift => self.drift(),
             Trouble::Transfer => self.transfer(id),
+            Trouble::Membership => self.change_membership(id),
         }
     }
 
@@ -215,6 +216,38 @@ impl World {
         }
     }
 
+    /// A learner that never starts comes or goes, or a member's description changes: quorums stay as they are.
+    fn change_membership(&mut self, id: u64) {
+        let (kind, member) = match self.absent_learners.pop() {
+            Some(learner) if self.rng.bool() => (ConfChangeKind::Remove, learner),
+            learner => {
+                self.absent_learners.extend(learner);
+                if self.rng.bool() {
+                    (ConfChangeKind::Update, id)
+                } else {
+                    self.next_learner += 1;
+                    self.absent_learners.push(self.next_learner);
+                    (ConfChangeKind::AddLearner, self.next_learner)
+                }
+            }
+        };
+        let Some(process) = self.running(id) else {
+            return;
+        };
+        let name = process.new_request();
+        let change = ConfChange {
+            id: name,
+            kind,
+            member: MemberId(member),
+            context: bytes::Bytes::new(),
+        };
+        let proposal = Proposal::conf_change(ProposalId(name), &change);
+        // A member that has stopped answers nobody.
+        let _stopped = process.executor.handle().propose_as(proposal);
+        let now = self.now;
+        self.wake_node(id, now);
+    }
+
     /// Everything is well from now on.
     pub(super) fn end_troubles(&mut self) {
         self.troubled = false;
@@ -225,7 +258,6 @@ impl World {
             if let Some(host) = self.hosts.get_mut(&id) {
                 host.pace.recover();
                 host.clock.set_gain(0);
-                host.paused_until = host.paused_until.min(self.now);
             }
             if !self.hosts[&id].is_up() {
                 self.plan_for(id, soon, Event::Restart(id));
