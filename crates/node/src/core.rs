@@ -261,6 +261,9 @@ impl Core {
             committed,
             conf_state,
         }));
+        if self.leads() && self.raft.raft.prs().get(self.config.member.0).is_none() {
+            self.leave_office(actions);
+        }
         self.gate.hand_on(actions);
     }
 

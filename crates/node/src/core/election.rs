@@ -1,10 +1,11 @@
 //! Time and elections: when a member may campaign, and that the timeouts repeat.
 
+use bytes::Bytes;
 use raft::StateRole;
 use raft::eraftpb;
 
 use super::{Core, jitter};
-use crate::{Action, Config, MemberId};
+use crate::{Action, Config, LogIndex, MemberId, PeerBody, PeerMessage, Term};
 
 /// An election that waits until it is safe.
 pub(super) enum Wish {
@@ -164,6 +165,41 @@ impl Core {
             let raft = &mut self.raft.raft;
             raft.become_follower(raft.term, raft::INVALID_ID);
         }
+    }
+
+    /// A leader that was removed goes at once: raft-rs takes it for granted that a leader is a member, and panics on the
+    /// next write or answer if it is not. The others hear first that its removal is committed, or one voter that is left
+    /// could not elect itself; then whoever has most of the log takes over.
+    pub(super) fn leave_office(&mut self, actions: &mut Vec<Action>) {
+        let raft = &self.raft.raft;
+        let (term, committed) = (raft.term, raft.raft_log.committed);
+        let progress = |(id, progress): (&u64, &raft::Progress)| (*id, progress.matched);
+        let mut others: Vec<_> = raft.prs().iter().map(progress).collect();
+        others.sort_unstable();
+        let message = |to, body| PeerMessage {
+            from: self.config.member,
+            to: MemberId(to),
+            term: Term(term),
+            body,
+        };
+        let heartbeat = |&(id, matched): &(u64, u64)| {
+            let body = PeerBody::Heartbeat {
+                commit: LogIndex(matched.min(committed)),
+                context: Bytes::new(),
+            };
+            message(id, body)
+        };
+        let mut messages: Vec<_> = others.iter().map(heartbeat).collect();
+        let votes = |(id, _): &&(u64, u64)| self.conf_state.voters.contains(&MemberId(*id));
+        let heir = others
+            .iter()
+            .filter(votes)
+            .max_by_key(|(_, matched)| *matched);
+        messages.extend(heir.map(|(id, _)| message(*id, PeerBody::TimeoutNow)));
+        if !messages.is_empty() {
+            actions.push(Action::Send(messages));
+        }
+        self.step_down();
     }
 
     pub(super) fn transfer(&mut self, member: MemberId) {
