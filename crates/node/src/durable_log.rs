@@ -1,5 +1,7 @@
 //! The log on disk: batches of a core as records of a WAL.
 
+mod disown;
+
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,6 +14,8 @@ use crate::{
     Batch, ConfChange, Entry, EntryKind, Error, HardState, LogIndex, MemberId, Recovered, Term,
     record,
 };
+
+pub use self::disown::Disowned;
 
 /// The log on disk, open for writing.
 ///

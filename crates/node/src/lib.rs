@@ -100,7 +100,7 @@ pub use action::{Action, AppliedChange, Batch, CommittedChange, Input, Role, Sof
 pub use conf::{ConfChange, ConfChangeKind, ConfState};
 pub use config::{Config, Limits, LogSink, Severity};
 pub use dump::{Dump, dump};
-pub use durable_log::{DurableLog, OpenedLog, WriteStats};
+pub use durable_log::{Disowned, DurableLog, OpenedLog, WriteStats};
 pub use engine::{Next, Pace, ReadCallback, Work};
 pub use entry::{Entry, EntryKind, HardState};
 pub use error::{BoxError, Error};
