@@ -112,6 +112,8 @@ pub struct Cluster {
     pub token: String,
     /// Refuse a change of members that would lose the quorum.
     pub strict_reconfig_check: bool,
+    /// Go on without all other members, for good.
+    pub force_new: bool,
     /// Most learners.
     pub learners_max: usize,
 }

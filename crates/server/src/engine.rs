@@ -30,7 +30,7 @@ use prost::Message;
 use tokio::sync::{Notify, oneshot};
 use tonic::Status;
 
-pub(crate) use changes::PendingChanges;
+pub(crate) use changes::{PendingChanges, to_entry as change_entry};
 pub(crate) use flush::FlushLoop;
 pub(crate) use leases::{Forwarded, Renewals, forward_renewals};
 pub(crate) use lessor::{KeepAlive, Lessor};

@@ -1,5 +1,6 @@
 //! The life of a member: open what is on disk, join the log, serve, and stop.
 
+mod alone;
 mod announce;
 mod data_dir;
 mod join;

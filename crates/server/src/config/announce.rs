@@ -143,7 +143,7 @@ impl Config {
             .field("wal-dir", &dedicated)
             .field("wal-dir-dedicated", dedicated)
             .field("member-dir", path_text(&self.member_dir()))
-            .field("force-new-cluster", false)
+            .field("force-new-cluster", self.cluster.force_new)
             .field("heartbeat-interval", span(self.raft.heartbeat_interval))
             .field("election-timeout", span(self.raft.election_timeout))
             .field(

@@ -86,6 +86,7 @@ pub(crate) fn config(settings: Settings, parts: Parts) -> Config {
             },
             token: options.initial_cluster_token,
             strict_reconfig_check: options.strict_reconfig_check,
+            force_new: options.force_new_cluster,
             learners_max: to_usize(options.max_learners.unsigned_abs()),
         },
         raft,

@@ -68,7 +68,6 @@ const FLAGS: &[(&str, &str)] = &[
     ("distributed-tracing-sampling-rate", TRACING),
     ("corrupt-check-time", HASH_CHECK),
     ("compact-hash-check-time", HASH_CHECK),
-    ("force-new-cluster", "dropping members is"),
     ("memory-mlock", "locking memory is"),
 ];
 
@@ -189,10 +188,6 @@ mod tests {
             (
                 "--feature-gates=AllAlpha=true,CompactHashCheck=false",
                 "--feature-gates: LeaseCheckpoint: checkpointing leases is not available in this version of ferrod",
-            ),
-            (
-                "--force-new-cluster",
-                "--force-new-cluster: dropping members is not available in this version of ferrod",
             ),
         ] {
             assert_eq!(check_words(&[word]), Err(message.to_owned()));

@@ -107,7 +107,9 @@ impl StateMachine for Machine {
     }
 
     fn install(&mut self, state: &StateMeta) -> Result<(), BoxError> {
-        self.install_state(state)
+        self.install_state(state)?;
+        self.learn_standing();
+        Ok(())
     }
 
     fn idle(&mut self) -> bool {
@@ -177,7 +179,7 @@ impl Machine {
         Ok(wanted)
     }
 
-    /// Says what became of a change, and learns what this member is now.
+    /// Says what became of a change, and learns what that makes of this member.
     fn note_change(&self, committed: &CommittedChange, verdict: Result<(), ApiError>) {
         let cluster = self.store.cluster().load();
         let change = &committed.change;
@@ -188,11 +190,15 @@ impl Machine {
             &cluster.members,
             verdict,
         );
-        if verdict.is_ok() && change.member == self.member {
-            let local = cluster.members.present.get(&self.member.0);
-            let learner = local.is_some_and(|member| member.is_learner);
-            self.learner.store(learner, Ordering::Relaxed);
-        }
+        self.learn_standing();
+    }
+
+    /// Learns what this member is now.
+    fn learn_standing(&self) {
+        let cluster = self.store.cluster().load();
+        let local = cluster.members.present.get(&self.member.0);
+        let learner = local.is_some_and(|member| member.is_learner);
+        self.learner.store(learner, Ordering::Relaxed);
     }
 
     fn apply_entry(&mut self, entry: Entry, batch: &mut Done) -> Result<(), BoxError> {

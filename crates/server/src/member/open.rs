@@ -19,6 +19,7 @@ use ferrod_wal::Identity;
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::Error;
+use super::alone;
 use super::data_dir::DataDir;
 use super::join::NewMember;
 use super::upkeep::Inboxes;
@@ -65,7 +66,7 @@ pub(super) fn open(
         extensive: config.extensive_metrics,
     }));
     let dir = DataDir::claim(config)?;
-    let (log, opened) = open_log(config, &dir, new)?;
+    let (mut log, mut opened) = open_log(config, &dir, new)?;
     let Identity { cluster, member } = opened.identity;
     fail::fail_point!("openAfterLog");
     let backend = open_backend(config, &dir)?;
@@ -74,6 +75,9 @@ pub(super) fn open(
     let (mut store, flusher) =
         opened_store.map_err(|source| Error::system("read the backend", source))?;
     let from = starting_point(&mut store)?;
+    if config.cluster.force_new && dir.initialized {
+        alone::leave_others(config, &mut log, &mut opened, &from)?;
+    }
     say_where_it_starts(&dir, &opened, &from);
 
     fail::fail_point!("openAfterBackend");
