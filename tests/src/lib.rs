@@ -14,6 +14,7 @@ pub mod cluster;
 pub mod crash;
 pub mod differential;
 pub mod member;
+pub mod members;
 pub mod script;
 pub mod sim;
 pub mod trio;

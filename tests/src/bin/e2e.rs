@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use ferrod_tests::{bad_input, clients, cluster, crash, differential, script};
+use ferrod_tests::{bad_input, clients, cluster, crash, differential, members, script};
 
 /// Whole processes against real etcd and real clients.
 #[derive(Debug, Parser)]
@@ -25,6 +25,8 @@ enum Suite {
     Cluster(cluster::Options),
     /// Hostile bytes, wrong flags, damaged files, a full disk
     BadInput(bad_input::Options),
+    /// A cluster grows and shrinks under load and loses nothing
+    Members(members::Options),
     /// All of them, as continuous integration wants them
     All,
     /// Clients in Go, Python, JavaScript and Rust that others have written
@@ -56,6 +58,7 @@ fn run(suite: Suite) -> anyhow::Result<()> {
         Suite::Clients(options) => clients::run(&options),
         Suite::Etcdctl(options) => script::etcdctl_on_ferrod(&options),
         Suite::Ferroctl(options) => script::ferroctl_on_etcd(&options),
+        Suite::Members(options) => members::run(&options),
         Suite::All => all(),
     }
 }
@@ -76,6 +79,7 @@ fn all() -> anyhow::Result<()> {
             Suite::Failpoints(crash::failpoints::Options::default()),
         ),
         ("cluster", Suite::Cluster(Default::default())),
+        ("members", Suite::Members(members::Options::for_ci())),
         ("bad-input", Suite::BadInput(Default::default())),
     ];
     let (mut passed, mut failed) = (0, Vec::new());
