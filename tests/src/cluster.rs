@@ -73,16 +73,15 @@ pub fn run(options: &Options) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let in_ci = |story: &&Story| !story.name().starts_with("far-behind");
+    // It writes gigabytes, and the judge holds all of history in memory.
+    let by_default = |story: &&Story| **story != Story::FarBehindDeaths;
     let all: Vec<_> = Story::value_variants()
         .iter()
-        .filter(in_ci)
+        .filter(by_default)
         .copied()
         .collect();
     if options.story.is_empty() {
-        println!(
-            "cluster: NOT RUN: far-behind stories; a lagging member now reads the log, so they must write more first"
-        );
+        println!("cluster: NOT RUN: far-behind-deaths; ask for it with --story far-behind-deaths");
     }
     let stories = if options.story.is_empty() {
         all

@@ -12,8 +12,8 @@ use crate::check::history::{Operation, Outcome};
 use crate::check::{Change, Request};
 use crate::clock::poll;
 
-/// More than any member keeps of the log in memory.
-const WRITES: usize = 100;
+/// More than any member keeps of the log for those who lag: 256 MiB on disk, and what the open segments hold besides.
+const WRITES: usize = 480;
 const VALUE_BYTES: usize = 1 << 20;
 /// Few keys, so that the copy is far smaller than the log.
 const KEYS: usize = 10;
