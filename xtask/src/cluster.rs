@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -50,15 +50,17 @@ fn up(root: &Path, dir: &Path) -> Result<()> {
     shell::run(&mut build)?;
     fs::create_dir_all(dir)?;
     let release = shell::target(root).join("release");
+    let mut started = Vec::new();
     for member in MEMBERS {
         if running(dir, member.0).is_some() {
             println!("{} runs already", member.0);
             continue;
         }
-        start(&release.join("ferrod"), dir, member)?;
+        let child = start(&release.join("ferrod"), dir, member)?;
+        started.push((member.0, child));
     }
-    for (name, ..) in MEMBERS {
-        wait_until_ready(dir, name)?;
+    for (name, child) in &mut started {
+        wait_until_ready(dir, name, child)?;
     }
     let endpoints = MEMBERS.map(|(_, client, _)| format!("http://127.0.0.1:{client}"));
     println!(
@@ -69,7 +71,7 @@ fn up(root: &Path, dir: &Path) -> Result<()> {
     Ok(())
 }
 
-fn start(binary: &Path, dir: &Path, (name, client, peer): (&str, u16, u16)) -> Result<()> {
+fn start(binary: &Path, dir: &Path, (name, client, peer): (&str, u16, u16)) -> Result<Child> {
     let initial = MEMBERS.map(|(name, _, peer)| format!("{name}=http://127.0.0.1:{peer}"));
     let (client, peer) = (
         format!("http://127.0.0.1:{client}"),
@@ -92,16 +94,17 @@ fn start(binary: &Path, dir: &Path, (name, client, peer): (&str, u16, u16)) -> R
         .with_context(|| format!("start {}", binary.display()))?;
     fs::write(pid_file(dir, name), child.id().to_string())?;
     println!("{name}: process {}, {client}", child.id());
-    Ok(())
+    Ok(child)
 }
 
-fn wait_until_ready(dir: &Path, name: &str) -> Result<()> {
+fn wait_until_ready(dir: &Path, name: &str, child: &mut Child) -> Result<()> {
     for _ in 0..PAUSES_MAX {
         let log = fs::read_to_string(log_of(dir, name)).unwrap_or_default();
         if log.contains(READY) {
             return Ok(());
         }
-        if running(dir, name).is_none() {
+        // Not `running`: a process that is just beginning has no command line to know it by.
+        if child.try_wait()?.is_some() {
             break;
         }
         std::thread::park_timeout(PAUSE);
