@@ -30,7 +30,9 @@ fuzz_target!(|input: &[u8]| {
             return;
         };
         core.handle(Input::Peer(message), &mut actions);
-        catch_up(&mut core, &mut actions);
+        if !catch_up(&mut core, &mut actions) {
+            return;
+        }
         core.handle(Input::Tick, &mut actions);
         catch_up(&mut core, &mut actions);
     }
@@ -69,8 +71,9 @@ fn member() -> Core {
     core
 }
 
-/// Writes, applies and judges whatever is asked for, until nothing is.
-fn catch_up(core: &mut Core, actions: &mut Vec<Action>) {
+/// Writes, applies and judges whatever is asked for, until nothing is; false if the member is to stop, for its log and a
+/// leader's contradict each other.
+fn catch_up(core: &mut Core, actions: &mut Vec<Action>) -> bool {
     while !actions.is_empty() {
         for action in std::mem::take(actions) {
             let done = match action {
@@ -84,9 +87,12 @@ fn catch_up(core: &mut Core, actions: &mut Vec<Action>) {
                     accepted: true,
                 },
                 Action::ApplyChange(change) => Input::Applied(change.committed.index),
+                Action::InstallState(state) => Input::Applied(state.index),
+                Action::Contradicted(_) => return false,
                 _ => continue,
             };
             core.handle(done, actions);
         }
     }
+    true
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     ConfChange, ConfState, DropReason, Entry, Fetch, HardState, LogIndex, MemberId, PeerMessage,
-    Proposal, ProposalId, ReadFailure, ReadId, ReadyNumber, StateMeta, Term,
+    Proposal, ProposalId, ReadFailure, ReadId, ReadyNumber, Refusal, StateMeta, Term,
 };
 
 /// Everything that can happen to a member. The driver owns the sources, the core owns the meaning.
@@ -128,6 +128,15 @@ pub enum Action {
         /// Why.
         reason: ReadFailure,
     },
+    /// A message was dropped; what an honest peer never says is a reason to hang up.
+    Refused {
+        /// Who said it.
+        from: MemberId,
+        /// What was wrong with it.
+        refusal: Refusal,
+    },
+    /// The member must stop, and a person must find out which of two logs is right.
+    Contradicted(Contradiction),
     /// These proposals are not in the log and will never be.
     Dropped {
         /// Their names.
@@ -135,6 +144,25 @@ pub enum Action {
         /// Why.
         reason: DropReason,
     },
+}
+
+/// A leader's log differs from what was committed here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "member {leader}, which leads term {leader_term}, has entry {index} of term {theirs} where an \
+     entry of term {ours} was committed here"
+)]
+pub struct Contradiction {
+    /// Who leads.
+    pub leader: MemberId,
+    /// The term it leads.
+    pub leader_term: Term,
+    /// Where the logs differ.
+    pub index: LogIndex,
+    /// The term of the entry that was committed here.
+    pub ours: Term,
+    /// The term of the leader's entry.
+    pub theirs: Term,
 }
 
 /// A batch for the log, written in the order of the batches.

@@ -58,6 +58,8 @@ pub struct Limits {
     pub apply_bytes_max: u64,
     /// Bytes of payload proposed, and so written, at once; one proposal is always taken.
     pub batch_bytes_max: u64,
+    /// Bytes of payload of a proposal that comes from a peer: above what any caller may propose there.
+    pub proposal_bytes_max: u64,
     /// Bytes of proposals that may wait for a leader.
     pub waiting_bytes_max: u64,
     /// Reads that may wait for their index.
@@ -78,6 +80,7 @@ impl Default for Limits {
             uncommitted_bytes_max: 256 << 20,
             apply_bytes_max: 4 << 20,
             batch_bytes_max: 4 << 20,
+            proposal_bytes_max: 4 << 20,
             waiting_bytes_max: 16 << 20,
             reads_max: 256 << 10,
             lagging_bytes_max: 256 << 20,

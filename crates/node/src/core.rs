@@ -36,9 +36,9 @@ use self::reads::Reads;
 use self::waiting::Waiting;
 use crate::recovered::Start;
 use crate::{
-    Action, AppliedChange, ConfChange, ConfState, Config, Error, Input, LogIndex, MemberId,
-    PeerBody, PeerMessage, Progress, Proposal, ReadFailure, ReadyNumber, Recovered, Severity,
-    SoftState, StartingPoint, Term,
+    Action, AppliedChange, ConfChange, ConfState, Config, Contradiction, Error, Input, LogIndex,
+    MemberId, PeerBody, PeerMessage, Progress, Proposal, ReadFailure, ReadyNumber, Recovered,
+    Refusal, Severity, SoftState, StartingPoint, Term,
 };
 
 /// One raft member.
@@ -187,24 +187,8 @@ impl Core {
     // Peers.
 
     fn peer(&mut self, message: PeerMessage, actions: &mut Vec<Action>) {
-        let raft = &self.raft.raft;
-        let view = validate::View {
-            member: self.config.member,
-            term: Term(raft.term),
-            leads: self.leads(),
-            last_index: raft.raft_log.last_index(),
-            writing: self.outbox.is_writing(),
-            is_member: &|member| raft.prs().get(member.0).is_some(),
-        };
-        if let Err(refusal) = validate::validate(&message, &view) {
-            self.log(
-                Severity::Warning,
-                &format!("refused a message from {}: {refusal}", message.from),
-            );
-            if let PeerBody::State(state) = message.body {
-                actions.push(Action::RefuseState(state));
-            }
-            return;
+        if let Err(refusal) = self.judge(&message) {
+            return self.refuse(message, refusal, actions);
         }
         match message.body {
             PeerBody::Propose(forward) => self.take_forward(message.from, forward, actions),
@@ -219,6 +203,58 @@ impl Core {
                 let result = self.raft.step(message);
                 self.note(result);
             }
+        }
+    }
+
+    fn judge(&self, message: &PeerMessage) -> Result<(), Refusal> {
+        let raft = &self.raft.raft;
+        let view = validate::View {
+            member: self.config.member,
+            term: Term(raft.term),
+            leads: self.leads(),
+            leader: MemberId(raft.leader_id),
+            last_index: raft.raft_log.last_index(),
+            committed: raft.raft_log.committed,
+            writing: self.outbox.is_writing(),
+            reads_waiting: raft.pending_read_count(),
+            proposal_bytes_max: self.config.limits.proposal_bytes_max,
+            is_member: &|member| raft.prs().get(member.0).is_some(),
+            term_at: &|index| Some(Term(raft.raft_log.term(index).ok()?)).filter(|t| t.0 > 0),
+        };
+        validate::validate(message, &view)
+    }
+
+    /// Drops a message. A leader of this very configuration whose log differs from what is committed
+    /// here is more than one bad message: one of the two has lost what somebody was promised, and
+    /// going on would make it worse.
+    fn refuse(&mut self, message: PeerMessage, refusal: Refusal, actions: &mut Vec<Action>) {
+        let PeerMessage {
+            from, term, body, ..
+        } = message;
+        self.log(
+            Severity::Warning,
+            &format!("refused a message from {from}: {refusal}"),
+        );
+        let leads = matches!(body, PeerBody::Append { .. } | PeerBody::State(_));
+        if let PeerBody::State(state) = body {
+            actions.push(Action::RefuseState(state));
+        }
+        actions.push(Action::Refused { from, refusal });
+        if let Refusal::Contradiction {
+            index,
+            ours,
+            theirs,
+        } = refusal
+            && leads
+            && self.raft.raft.prs().get(from.0).is_some()
+        {
+            actions.push(Action::Contradicted(Contradiction {
+                leader: from,
+                leader_term: term,
+                index,
+                ours,
+                theirs,
+            }));
         }
     }
 

@@ -361,7 +361,7 @@ impl<S: StateMachine, T: Transport> Engine<S, T> {
         loop {
             self.publish();
             for action in std::mem::take(&mut self.actions) {
-                self.carry_out(action, now);
+                self.carry_out(action, now)?;
             }
             let news = if !self.writes.is_empty() {
                 self.idle_at = Some(now + self.pace.idle_after);
@@ -391,7 +391,7 @@ impl<S: StateMachine, T: Transport> Engine<S, T> {
             .set_log(self.core.committed(), self.core.last_index());
     }
 
-    fn carry_out(&mut self, action: Action, now: Duration) {
+    fn carry_out(&mut self, action: Action, now: Duration) -> Result<(), Error> {
         match action {
             Action::CampaignSoon { permille } => {
                 let delay = self.pace.campaign_within * permille / 1000;
@@ -413,8 +413,11 @@ impl<S: StateMachine, T: Transport> Engine<S, T> {
             Action::ApplyChange(change) => self.applies.push_back(ApplyJob::Change(change)),
             Action::ReadReady { reads, index } => self.answer(&reads, Ok(index)),
             Action::ReadFailed { reads, reason } => self.answer(&reads, Err(reason)),
+            Action::Refused { from, refusal } => self.transport.refused(from, refusal),
+            Action::Contradicted(contradiction) => return Err(contradiction.into()),
             Action::Dropped { ids, reason } => self.observer.dropped(ids, reason),
         }
+        Ok(())
     }
 
     /// A copy of the state goes its own way.

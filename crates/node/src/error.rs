@@ -84,6 +84,10 @@ pub enum Error {
         /// The log's term at that index.
         logged: Term,
     },
+    /// A leader's log and what was committed here exclude each other: data that somebody was promised is
+    /// lost on one of the two.
+    #[error("logs of members contradict each other")]
+    Contradiction(#[from] crate::Contradiction),
     /// The log was empty where it must not be, or held something where it must be empty.
     #[error("log {0}")]
     Log(&'static str),

@@ -92,11 +92,14 @@ mod proposal;
 mod queue;
 mod record;
 mod recovered;
+mod refusal;
 mod state;
 mod status;
 
 pub use self::core::Core;
-pub use action::{Action, AppliedChange, Batch, CommittedChange, Input, Role, SoftState};
+pub use action::{
+    Action, AppliedChange, Batch, CommittedChange, Contradiction, Input, Role, SoftState,
+};
 pub use conf::{ConfChange, ConfChangeKind, ConfState};
 pub use config::{Config, Limits, LogSink, Severity};
 pub use dump::{Dump, dump};
@@ -112,5 +115,6 @@ pub use message::{Forward, PeerBody, PeerMessage};
 pub use node::{Node, NodeHandle, Parts};
 pub use proposal::{DropReason, Proposal, ReadFailure};
 pub use recovered::{Recovered, StartingPoint};
+pub use refusal::Refusal;
 pub use state::StateMeta;
 pub use status::{Progress, ProgressCallback, Status};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::{
     AppliedChange, BoxError, CommittedChange, DropReason, Entry, Error, MemberId, PeerMessage,
-    ProposalId, SoftState, StateMeta, WriteStats,
+    ProposalId, Refusal, SoftState, StateMeta, WriteStats,
 };
 
 /// What committed entries are applied to. Called from one thread at a time, in log order.
@@ -70,6 +70,11 @@ pub trait Transport: Send + 'static {
     /// [`NodeHandle::state_sent`](crate::NodeHandle::state_sent) says so.
     fn send_state(&mut self, message: PeerMessage) {
         let _ = message;
+    }
+
+    /// A message of this peer was dropped. If it was absurd, whatever connects the peer had better end.
+    fn refused(&mut self, from: MemberId, refusal: Refusal) {
+        let _ = (from, refusal);
     }
 
     /// Deletes a copy that was received: it is not wanted.

@@ -43,7 +43,7 @@ impl Sender {
             }
             self.begin(nonce);
         }
-        if number + WINDOW <= self.highest {
+        if number.saturating_add(WINDOW) <= self.highest {
             return false;
         }
         self.slide_to(number);
@@ -111,5 +111,7 @@ mod tests {
         let mut forwarded = Forwarded::default();
         assert!(forwarded.is_new(PEER, 7, (1 << 62) - 1));
         assert!(!forwarded.is_new(PEER, 7, 0));
+        assert!(forwarded.is_new(PEER, 7, u64::MAX));
+        assert!(!forwarded.is_new(PEER, 7, u64::MAX));
     }
 }

@@ -4,4 +4,5 @@ mod garbage;
 mod random;
 mod render;
 mod rig;
+mod say;
 mod trace;

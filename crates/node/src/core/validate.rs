@@ -1,18 +1,44 @@
 //! The fence in front of raft-rs: what a peer may say, and what of it would make raft-rs panic.
 //!
-//! raft-rs trusts its callers. It panics on a heartbeat that commits what is not there, on entries
-//! that leave gaps, on numbers that overflow, and on votes that elect a member whose log is still
-//! on its way to the disk. A peer that is broken or hostile must not be able to stop this member,
-//! so each message is judged against a [`View`] of the core first.
+//! raft-rs trusts its callers. Its panics that a message could reach, and what keeps each away:
+//!
+//! | raft-rs 0.7.0 | reached by | refused as |
+//! |---|---|---|
+//! | `commit_to` beyond the last index | a heartbeat's commit index | `BeyondLog` |
+//! | `append`, `truncate_and_append`: gaps | entries that do not follow each other | `Entries` |
+//! | `maybe_append`: conflict with what is committed | entries that contradict it | `Contradiction` |
+//! | arithmetic on indexes and terms | numbers near the end of their range | `Number` |
+//! | `become_leader`: log not persisted | a vote that comes before the log is on disk | `EarlyVote` |
+//! | `restore`: configuration that cannot be | a copy of the state with such a one | `State` |
+//! | `step_leader`: proposal without entries | never: an empty batch is not proposed | |
+//! | `step_leader`: read without entries | never: our form of it has one | |
+//! | `on_persist_entries`, `maybe_commit`: leader that is no member | its removal | it steps down at once |
+//!
+//! Beyond panics it keeps away what makes raft-rs believe an impossible peer: an acknowledgement of
+//! entries that were never made, a second leader of a term, a vote for a log that cannot be. A peer
+//! that is broken or hostile must not be able to stop this member, so each message is judged against
+//! a [`View`] of the core first. One thing does stop it: proof that a leader's log differs from what
+//! was committed here, for then one of the two has lost data that somebody was promised.
 
-use crate::{ConfChange, Entry, EntryKind, MemberId, PeerBody, PeerMessage, StateMeta, Term};
+use crate::{
+    ConfChange, ConfState, Entry, EntryKind, LogIndex, MemberId, PeerBody, PeerMessage, Refusal,
+    StateMeta, Term,
+};
 
 /// Above any number that a cluster reaches, and far enough below `u64::MAX` that adding to it
 /// cannot overflow.
 const NUMBER_MAX: u64 = 1 << 62;
 
-/// Longest context of a read that is passed on.
-const CONTEXT_BYTES_MAX: usize = 64;
+/// How far above this member's term another's may be: ten elections per second for ten years.
+/// Without a bound one message would use up all terms, and nobody could be elected any more.
+const TERM_LEAP_MAX: u64 = 1 << 32;
+
+/// Bytes of the context of a read: member, boot, counter.
+const CONTEXT_BYTES: usize = 24;
+
+/// Reads of other members that may wait for a quorum. Each asks about once in five ticks, and a leader
+/// without a quorum steps down before it can have asked more than a few times.
+const READS_WAITING_MAX: usize = 1024;
 
 /// What a message is judged against.
 pub(super) struct View<'a> {
@@ -22,41 +48,22 @@ pub(super) struct View<'a> {
     pub(super) term: Term,
     /// Whether it leads that term.
     pub(super) leads: bool,
+    /// Who leads it, if that is known.
+    pub(super) leader: MemberId,
     /// Last index of its log.
     pub(super) last_index: u64,
+    /// Its commit index.
+    pub(super) committed: u64,
     /// Whether entries or a vote are on their way to the disk.
     pub(super) writing: bool,
+    /// Reads that wait for a quorum.
+    pub(super) reads_waiting: usize,
+    /// Bytes of the largest proposal.
+    pub(super) proposal_bytes_max: u64,
     /// Whether a member is in the configuration.
     pub(super) is_member: &'a dyn Fn(MemberId) -> bool,
-}
-
-/// Why a message was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Refusal {
-    #[error("not for this member")]
-    Misdirected,
-    #[error("from nobody, or from this member itself")]
-    Sender,
-    #[error("answer or request from a member that is not in the configuration")]
-    Stranger,
-    #[error("number out of range")]
-    Number,
-    #[error("term missing, or where none belongs")]
-    Term,
-    #[error("entries do not follow each other")]
-    Entries,
-    #[error("malformed change of membership")]
-    ConfChange,
-    #[error("commits or accepts what is not in the log")]
-    BeyondLog,
-    #[error("copy of an impossible state, or of one without this member")]
-    State,
-    #[error("context too long")]
-    Context,
-    #[error("vote for a candidacy that is not on disk yet")]
-    EarlyVote,
-    #[error("this member does not lead that term")]
-    NotLeader,
+    /// The term of an entry of the log, if it is known.
+    pub(super) term_at: &'a dyn Fn(u64) -> Option<Term>,
 }
 
 /// Judges a message.
@@ -68,6 +75,9 @@ pub(super) fn validate(message: &PeerMessage, view: &View<'_>) -> Result<(), Ref
         return Err(Refusal::Sender);
     }
     number(message.term.0)?;
+    if message.term.0 > view.term.0 + TERM_LEAP_MAX {
+        return Err(Refusal::Number);
+    }
     let needs_term = !matches!(message.body, PeerBody::ReadIndex { .. });
     if needs_term != (message.term.0 > 0) {
         return Err(Refusal::Term);
@@ -75,7 +85,28 @@ pub(super) fn validate(message: &PeerMessage, view: &View<'_>) -> Result<(), Ref
     if !speaks_to_strangers(&message.body) && !(view.is_member)(message.from) {
         return Err(Refusal::Stranger);
     }
+    validate_leadership(message, view)?;
     validate_body(message, view)
+}
+
+/// What only a leader says must not come from a second one: raft-rs would follow whoever spoke last.
+fn validate_leadership(message: &PeerMessage, view: &View<'_>) -> Result<(), Refusal> {
+    let refusal = match &message.body {
+        PeerBody::Append { .. } | PeerBody::Heartbeat { .. } | PeerBody::State(_) => {
+            Refusal::SecondLeader
+        }
+        // It may come after a new leader of a later term has been heard of.
+        PeerBody::TimeoutNow | PeerBody::ReadIndexAnswer { .. } => Refusal::NotLeader,
+        _ => return Ok(()),
+    };
+    let other = view
+        .leader
+        .known()
+        .is_some_and(|leader| leader != message.from);
+    if message.term == view.term && other {
+        return Err(refusal);
+    }
+    Ok(())
 }
 
 /// A leader or candidate that this member has not heard of may be the result of a change that it
@@ -99,23 +130,31 @@ fn validate_body(message: &PeerMessage, view: &View<'_>) -> Result<(), Refusal> 
             commit,
             entries,
         } => {
-            number(prev_index.0)?;
-            number(commit.0)?;
+            numbers(&[prev_index.0, commit.0])?;
             if *prev_term > message.term || (prev_index.0 == 0) != (prev_term.0 == 0) {
                 return Err(Refusal::Entries);
             }
-            validate_entries(prev_index.0, *prev_term, message.term, entries)
+            validate_entries(prev_index.0, *prev_term, message.term, entries)?;
+            if message.term < view.term {
+                return Ok(());
+            }
+            agrees(*prev_index, *prev_term, view)?;
+            let mut committed = entries.iter().take_while(|e| e.index.0 <= view.committed);
+            committed.try_for_each(|entry| agrees(entry.index, entry.term, view))
         }
         PeerBody::Accepted { index, commit } => {
-            number(commit.0)?;
-            within_log(index.0, message.term, view)
+            within_log(index.0, message.term, view)?;
+            within_log(commit.0, message.term, view)
         }
         PeerBody::Rejected {
             index,
             hint_index,
             hint_term,
             commit,
-        } => numbers(&[index.0, hint_index.0, hint_term.0, commit.0]),
+        } => {
+            numbers(&[index.0, hint_index.0, hint_term.0])?;
+            within_log(commit.0, message.term, view)
+        }
         PeerBody::Heartbeat { commit, context } => {
             short(context)?;
             number(commit.0)?;
@@ -127,7 +166,7 @@ fn validate_body(message: &PeerMessage, view: &View<'_>) -> Result<(), Refusal> 
         }
         PeerBody::HeartbeatAnswer { commit, context } => {
             short(context)?;
-            number(commit.0)
+            within_log(commit.0, message.term, view)
         }
         PeerBody::Vote {
             last_index,
@@ -135,7 +174,15 @@ fn validate_body(message: &PeerMessage, view: &View<'_>) -> Result<(), Refusal> 
             commit,
             commit_term,
             ..
-        } => numbers(&[last_index.0, last_term.0, commit.0, commit_term.0]),
+        } => {
+            numbers(&[last_index.0, last_term.0, commit.0, commit_term.0])?;
+            // The sender stands for a term in which nobody has written anything.
+            let sound = *last_term < message.term && (last_index.0 == 0) == (last_term.0 == 0);
+            if !sound || commit > last_index || commit_term > last_term {
+                return Err(Refusal::Vote);
+            }
+            agrees(*commit, *commit_term, view)
+        }
         PeerBody::VoteAnswer {
             commit,
             commit_term,
@@ -144,15 +191,31 @@ fn validate_body(message: &PeerMessage, view: &View<'_>) -> Result<(), Refusal> 
             if view.writing {
                 return Err(Refusal::EarlyVote);
             }
-            numbers(&[commit.0, commit_term.0])
+            numbers(&[commit.0, commit_term.0])?;
+            agrees(*commit, *commit_term, view)
         }
         PeerBody::TimeoutNow => Ok(()),
-        PeerBody::State(state) => validate_state(state, message.term, view),
+        PeerBody::State(state) => {
+            validate_state(state, message.term, view)?;
+            if message.term < view.term {
+                return Ok(());
+            }
+            agrees(state.index, state.term, view)
+        }
         PeerBody::ReadIndex { context } => {
             if !view.leads {
                 return Err(Refusal::NotLeader);
             }
-            short(context)
+            // Reads of equal contexts are merged: nobody may ask in another one's name.
+            let own = context.len() == CONTEXT_BYTES
+                && context.starts_with(&message.from.0.to_be_bytes());
+            if !own {
+                return Err(Refusal::Context);
+            }
+            if view.reads_waiting >= READS_WAITING_MAX {
+                return Err(Refusal::Busy);
+            }
+            Ok(())
         }
         PeerBody::ReadIndexAnswer { index, context } => {
             short(context)?;
@@ -162,15 +225,34 @@ fn validate_body(message: &PeerMessage, view: &View<'_>) -> Result<(), Refusal> 
             if !view.leads || message.term != view.term {
                 return Err(Refusal::NotLeader);
             }
-            let change = |(kind, payload): &(EntryKind, bytes::Bytes)| {
-                *kind == EntryKind::Normal || ConfChange::decode(payload.clone()).is_some()
+            number(forward.number)?;
+            let judge = |(kind, payload): &(EntryKind, bytes::Bytes)| {
+                if payload.len() as u64 > view.proposal_bytes_max {
+                    return Err(Refusal::Size);
+                }
+                let sound =
+                    *kind == EntryKind::Normal || ConfChange::decode(payload.clone()).is_some();
+                sound.then_some(()).ok_or(Refusal::ConfChange)
             };
-            if forward.proposals.iter().all(change) {
-                Ok(())
-            } else {
-                Err(Refusal::ConfChange)
-            }
+            forward.proposals.iter().try_for_each(judge)
         }
+    }
+}
+
+/// What is committed here must be the same wherever it is, in the log of a leader above all.
+///
+/// Where no term is known, nothing can be compared.
+fn agrees(index: LogIndex, term: Term, view: &View<'_>) -> Result<(), Refusal> {
+    if index.0 == 0 || term.0 == 0 || index.0 > view.committed {
+        return Ok(());
+    }
+    match (view.term_at)(index.0) {
+        Some(ours) if ours != term => Err(Refusal::Contradiction {
+            index,
+            ours,
+            theirs: term,
+        }),
+        _ => Ok(()),
     }
 }
 
@@ -180,14 +262,17 @@ fn validate_state(state: &StateMeta, term: Term, view: &View<'_>) -> Result<(), 
     let conf = &state.conf;
     let known = conf.voters.contains(&view.member) || conf.learners.contains(&view.member);
     let sound = state.index.0 > 0 && state.term.0 > 0 && state.term <= term;
-    if sound && known && conf.flaw().is_none() {
+    // What raft-rs has taken is recognized by its configuration, which comes back sorted.
+    let sorted = *conf == ConfState::new(conf.voters.clone(), conf.learners.clone());
+    if sound && known && sorted && conf.flaw().is_none() {
         Ok(())
     } else {
         Err(Refusal::State)
     }
 }
 
-/// raft-rs believes a follower that it has entries which this leader never made.
+/// raft-rs believes a follower that it has entries which this leader never made, or has committed
+/// them.
 fn within_log(index: u64, term: Term, view: &View<'_>) -> Result<(), Refusal> {
     number(index)?;
     let counts = view.leads && term == view.term;
@@ -222,7 +307,7 @@ fn validate_entries(
 }
 
 fn short(context: &[u8]) -> Result<(), Refusal> {
-    if context.len() <= CONTEXT_BYTES_MAX {
+    if context.is_empty() || context.len() == CONTEXT_BYTES {
         Ok(())
     } else {
         Err(Refusal::Context)

@@ -57,6 +57,11 @@ pub(super) fn action(action: &Action) -> Vec<String> {
                 numbers(reads.iter().map(|r| r.0))
             )
         }
+        Action::Refused { from, refusal } => {
+            let hangs_up = if refusal.is_absurd() { ", hang up" } else { "" };
+            format!("refuse {from}: {refusal}{hangs_up}")
+        }
+        Action::Contradicted(contradiction) => format!("fail: {contradiction}"),
         Action::Dropped { ids, reason } => {
             format!("dropped {}: {reason}", numbers(ids.iter().map(|id| id.0)))
         }

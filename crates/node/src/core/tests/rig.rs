@@ -56,6 +56,8 @@ pub(super) struct Rig {
     pub(super) parked: Vec<PeerMessage>,
     /// Copies on their way, by receiver and index; all of one index are equal.
     copies: BTreeMap<(MemberId, LogIndex), Applied>,
+    /// Peers lie: what was promised to one of them may be broken by another.
+    liars: bool,
     /// Who led each term.
     leaders: BTreeMap<Term, MemberId>,
 }
@@ -70,6 +72,14 @@ pub(super) fn voter(member: u64) -> ConfChange {
 }
 
 impl Rig {
+    /// Without the promises that only honest peers let a member keep.
+    pub(super) fn among_liars() -> Rig {
+        Rig {
+            liars: true,
+            ..Rig::default()
+        }
+    }
+
     /// Adds members that start from equal logs, in which each of `voters` is added.
     pub(super) fn bootstrap(&mut self, members: &[u64], voters: &[u64]) {
         for member in members {
@@ -166,6 +176,10 @@ impl Rig {
         for action in &actions {
             self.carry_out(id, action);
         }
+        let fails = |action: &Action| matches!(action, Action::Contradicted(_));
+        if actions.iter().any(fails) {
+            self.crash(id);
+        }
         actions
     }
 
@@ -182,7 +196,9 @@ impl Rig {
             }
             Action::Send(messages) => {
                 for message in messages {
-                    member.check_promise(&message);
+                    if !self.liars {
+                        member.check_promise(&message);
+                    }
                     if let PeerBody::State(state) = &message.body {
                         let copy = member.copies.remove(&message.to).unwrap();
                         self.copies.insert((message.to, state.index), copy);

@@ -8,8 +8,8 @@ use std::path::Path;
 
 use bytes::Bytes;
 
-use super::render;
 use super::rig::{Rig, voter};
+use super::{render, say};
 use crate::{Action, ConfChange, ConfChangeKind, Input, MemberId, Proposal, ProposalId, ReadId};
 
 ///
@@ -116,6 +116,12 @@ fn execute(rig: &mut Rig, command: &str) -> Vec<String> {
         "propose" => return propose(rig, id, &words[2..]),
         "propose-in-term" => return propose_in_term(rig, id, numbers[1]),
         "change" => return change(rig, id, words[2], numbers[1]),
+        // say FROM TO TERM ..: a peer says whatever it likes, see `say.rs`.
+        "say" => {
+            let message = say::message(&words[1..]);
+            let to = message.to.0;
+            return show(to, &rig.input(to, Input::Peer(message)));
+        }
         "keep-log" => rig.member(id).keeps_log = true,
         // fetch MEMBER: its disk reads what it was asked for.
         "fetch" => return show(id, &rig.fetch(id)),

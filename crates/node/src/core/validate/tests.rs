@@ -16,12 +16,10 @@ fn judge_as(
     body: PeerBody,
 ) -> Result<(), Refusal> {
     let view = View {
-        member: MemberId(1),
-        term: Term(5),
         leads,
-        last_index: 10,
+        leader: MemberId(u64::from(leads)),
         writing,
-        is_member: &|member| (1..=3).contains(&member.0),
+        ..view(&|member| (1..=3).contains(&member.0))
     };
     let message = PeerMessage {
         from: MemberId(from),
@@ -30,6 +28,28 @@ fn judge_as(
         body,
     };
     validate(&message, &view)
+}
+
+/// Entries up to 10, those up to 4 of term 2, the others of term 5; committed up to 6.
+fn view(is_member: &dyn Fn(MemberId) -> bool) -> View<'_> {
+    View {
+        member: MemberId(1),
+        term: Term(5),
+        leads: false,
+        leader: MemberId::NONE,
+        last_index: 10,
+        committed: 6,
+        writing: false,
+        reads_waiting: 0,
+        proposal_bytes_max: 100,
+        is_member,
+        term_at: &|index| match index {
+            // What is compacted.
+            0 | 1 => None,
+            2..=4 => Some(Term(2)),
+            _ => Some(Term(5)),
+        },
+    }
 }
 
 fn accepted(index: u64) -> PeerBody {
@@ -76,11 +96,7 @@ fn senders() {
     assert_eq!(judge(9, 6, heartbeat(3)), Ok(()));
     let view = View {
         member: MemberId(2),
-        term: Term(5),
-        leads: false,
-        last_index: 1,
-        writing: false,
-        is_member: &|_| true,
+        ..view(&|_| true)
     };
     let message = PeerMessage {
         from: MemberId(3),
@@ -95,8 +111,17 @@ fn senders() {
 fn terms_and_numbers() {
     assert_eq!(judge(2, 0, heartbeat(1)), Err(Refusal::Term));
     assert_eq!(judge(2, u64::MAX, heartbeat(1)), Err(Refusal::Number));
+    assert_eq!(
+        judge_as(false, false, 2, 5 + (1 << 32), heartbeat(1)),
+        Ok(())
+    );
+    assert_eq!(
+        judge(2, 6 + (1 << 32), heartbeat(1)),
+        Err(Refusal::Number),
+        "one message must not use up the terms"
+    );
     let read = || PeerBody::ReadIndex {
-        context: Bytes::from_static(b"c"),
+        context: context(2),
     };
     assert_eq!(judge(2, 0, read()), Ok(()));
     assert_eq!(judge(2, 5, read()), Err(Refusal::Term));
@@ -108,6 +133,156 @@ fn terms_and_numbers() {
         context: vec![0; 65].into(),
     };
     assert_eq!(judge(2, 0, long), Err(Refusal::Context));
+    assert_eq!(
+        judge(3, 0, read()),
+        Err(Refusal::Context),
+        "a read in another one's name would take its place"
+    );
+    let view = View {
+        leads: true,
+        reads_waiting: 1024,
+        ..view(&|_| true)
+    };
+    let message = PeerMessage {
+        from: MemberId(2),
+        to: MemberId(1),
+        term: Term(0),
+        body: read(),
+    };
+    assert_eq!(validate(&message, &view), Err(Refusal::Busy));
+}
+
+fn context(member: u64) -> Bytes {
+    [member, 7, 1].map(u64::to_be_bytes).concat().into()
+}
+
+fn vote(last: (u64, u64), commit: (u64, u64)) -> PeerBody {
+    PeerBody::Vote {
+        pre: false,
+        last_index: LogIndex(last.0),
+        last_term: Term(last.1),
+        commit: LogIndex(commit.0),
+        commit_term: Term(commit.1),
+        transfer: false,
+    }
+}
+
+/// covers: P-M-04
+#[test]
+fn candidates() {
+    let judge = |body| judge_as(false, false, 2, 6, body);
+    assert_eq!(judge(vote((12, 5), (10, 5))), Ok(()));
+    assert_eq!(judge(vote((0, 0), (0, 0))), Ok(()), "of a new member");
+    for (last, commit) in [
+        ((12, 6), (10, 5)),
+        ((12, 5), (13, 5)),
+        ((12, 4), (10, 5)),
+        ((0, 5), (0, 0)),
+        ((12, 0), (0, 0)),
+    ] {
+        assert_eq!(
+            judge(vote(last, commit)),
+            Err(Refusal::Vote),
+            "{last:?} {commit:?}"
+        );
+    }
+    let contradiction = Refusal::Contradiction {
+        index: LogIndex(4),
+        ours: Term(2),
+        theirs: Term(3),
+    };
+    assert_eq!(judge(vote((12, 5), (4, 3))), Err(contradiction));
+    let refused = PeerBody::VoteAnswer {
+        pre: false,
+        granted: false,
+        commit: LogIndex(4),
+        commit_term: Term(3),
+    };
+    assert_eq!(judge(refused), Err(contradiction));
+}
+
+/// covers: P-M-04
+#[test]
+fn second_leaders() {
+    assert_eq!(judge(2, 5, heartbeat(1)), Err(Refusal::SecondLeader));
+    assert_eq!(
+        judge(2, 5, append((5, 5), vec![])),
+        Err(Refusal::SecondLeader)
+    );
+    let view = View {
+        leader: MemberId(2),
+        ..view(&|_| true)
+    };
+    let judge = |from, term, body| {
+        let message = PeerMessage {
+            from: MemberId(from),
+            to: MemberId(1),
+            term: Term(term),
+            body,
+        };
+        validate(&message, &view)
+    };
+    assert_eq!(judge(2, 5, heartbeat(1)), Ok(()));
+    assert_eq!(judge(3, 5, heartbeat(1)), Err(Refusal::SecondLeader));
+    assert_eq!(judge(3, 6, heartbeat(1)), Ok(()));
+    assert_eq!(judge(3, 5, PeerBody::TimeoutNow), Err(Refusal::NotLeader));
+    let answer = PeerBody::ReadIndexAnswer {
+        index: LogIndex(6),
+        context: context(1),
+    };
+    assert_eq!(judge(2, 5, answer.clone()), Ok(()));
+    assert_eq!(judge(3, 5, answer), Err(Refusal::NotLeader));
+}
+
+/// covers: Q-13, P-M-05
+#[test]
+fn what_contradicts_the_committed() {
+    let judge = |term, body| judge_as(false, false, 2, term, body);
+    let differs = |index, theirs| {
+        Err(Refusal::Contradiction {
+            index: LogIndex(index),
+            ours: Term(if index < 5 { 2 } else { 5 }),
+            theirs: Term(theirs),
+        })
+    };
+    let entries = |terms: &[u64]| (4..).zip(terms).map(|(i, t)| entry(i, *t)).collect();
+    assert_eq!(judge(5, append((3, 2), entries(&[2, 5, 5]))), Ok(()));
+    assert_eq!(judge(6, append((3, 2), entries(&[2, 5, 6]))), differs(6, 6));
+    assert_eq!(judge(6, append((3, 1), vec![])), differs(3, 1));
+    assert_eq!(
+        judge(6, append((3, 2), entries(&[2, 5, 5, 6]))),
+        Ok(()),
+        "what is not committed may be replaced"
+    );
+    assert_eq!(
+        judge(4, append((3, 1), vec![])),
+        Ok(()),
+        "an old leader only hears that it is old"
+    );
+    assert_eq!(
+        judge(6, append((1, 1), entries(&[]))),
+        Ok(()),
+        "nothing is known of what was compacted"
+    );
+    let state = |index, term| {
+        PeerBody::State(StateMeta {
+            index: LogIndex(index),
+            term: Term(term),
+            conf: ConfState::new(vec![MemberId(1), MemberId(2)], vec![]),
+        })
+    };
+    assert_eq!(judge(6, state(4, 2)), Ok(()));
+    assert_eq!(judge(6, state(4, 3)), differs(4, 3));
+    assert_eq!(judge(6, state(7, 6)), Ok(()));
+    let unsorted = PeerBody::State(StateMeta {
+        index: LogIndex(7),
+        term: Term(6),
+        conf: ConfState {
+            voters: vec![MemberId(2), MemberId(1)],
+            learners: vec![],
+        },
+    });
+    assert_eq!(judge(6, unsorted), Err(Refusal::State));
 }
 
 ///
@@ -119,10 +294,16 @@ fn what_is_beyond_the_log() {
         Ok(()),
         "a follower takes no answers"
     );
-    assert_eq!(judge(2, 5, heartbeat(10)), Ok(()));
-    assert_eq!(judge(2, 5, heartbeat(11)), Err(Refusal::BeyondLog));
+    let commits = |index| PeerBody::HeartbeatAnswer {
+        commit: LogIndex(index),
+        context: Bytes::new(),
+    };
+    assert_eq!(judge(2, 5, commits(10)), Ok(()));
+    assert_eq!(judge(2, 5, commits(11)), Err(Refusal::BeyondLog));
+    assert_eq!(judge(2, 6, heartbeat(10)), Ok(()));
+    assert_eq!(judge(2, 6, heartbeat(11)), Err(Refusal::BeyondLog));
     assert_eq!(
-        judge(2, 4, heartbeat(11)),
+        judge_as(false, false, 2, 4, heartbeat(11)),
         Ok(()),
         "an old leader only hears that it is old"
     );
@@ -131,8 +312,9 @@ fn what_is_beyond_the_log() {
 ///
 #[test]
 fn entries() {
+    let judge = |from, term, body| judge_as(false, false, from, term, body);
     assert_eq!(
-        judge(2, 5, append((0, 0), vec![entry(1, 1), entry(2, 5)])),
+        judge(2, 5, append((0, 0), vec![entry(1, 1), entry(2, 2)])),
         Ok(())
     );
     let refused = [
@@ -183,6 +365,16 @@ fn forwarded_proposals() {
         })
     };
     assert_eq!(judge(2, 5, propose(EntryKind::Normal)), Ok(()));
+    let numbered = |number, len| {
+        PeerBody::Propose(Forward {
+            nonce: 1,
+            number,
+            proposals: vec![(EntryKind::Normal, vec![0; len].into())],
+        })
+    };
+    assert_eq!(judge(2, 5, numbered(u64::MAX, 1)), Err(Refusal::Number));
+    assert_eq!(judge(2, 5, numbered(1, 100)), Ok(()));
+    assert_eq!(judge(2, 5, numbered(1, 101)), Err(Refusal::Size));
     assert_eq!(
         judge(2, 4, propose(EntryKind::Normal)),
         Err(Refusal::NotLeader)
