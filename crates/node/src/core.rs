@@ -27,7 +27,7 @@ use std::collections::VecDeque;
 
 use raft::{RawNode, StateRole};
 
-use self::election::{Hunt, Wish};
+use self::election::{Farewell, Hunt, Wish};
 use self::forwarded::Forwarded;
 use self::gate::Gate;
 use self::mem_log::MemLog;
@@ -70,6 +70,7 @@ pub struct Core {
     installing: Option<LogIndex>,
     wish: Option<Wish>,
     hunt: Option<Hunt>,
+    farewell: Option<Farewell>,
     /// Proposals that wait for a leader.
     waiting: Waiting,
     /// Changes of membership that wait for the one before them: whoever hears that a change is
@@ -125,6 +126,7 @@ impl Core {
             installing: None,
             wish: None,
             hunt: None,
+            farewell: None,
             waiting: Waiting::default(),
             waiting_changes: VecDeque::new(),
             raft,
@@ -189,6 +191,9 @@ impl Core {
     fn peer(&mut self, message: PeerMessage, actions: &mut Vec<Action>) {
         if let Err(refusal) = self.judge(&message) {
             return self.refuse(message, refusal, actions);
+        }
+        if let PeerBody::HeartbeatAnswer { commit, .. } = &message.body {
+            self.hear_commit(message.from, *commit);
         }
         match message.body {
             PeerBody::Propose(forward) => self.take_forward(message.from, forward, actions),

@@ -29,8 +29,19 @@ pub(super) struct Hunt {
     candidacy: Option<u64>,
 }
 
+/// What a leader that was removed has to say before it goes.
+pub(super) struct Farewell {
+    /// The term it led.
+    term: u64,
+    /// Where its removal is in the log.
+    removal: LogIndex,
+    /// To members that have the removal, and may not know that it is committed.
+    messages: Vec<PeerMessage>,
+}
+
 impl Core {
     pub(super) fn tick(&mut self, actions: &mut Vec<Action>) {
+        self.repeat_farewell(actions);
         self.tick_transfers(actions);
         self.tick_waiting(actions);
         self.ticks += 1;
@@ -168,8 +179,8 @@ impl Core {
     }
 
     /// A leader that was removed goes at once: raft-rs takes it for granted that a leader is a member, and panics on the
-    /// next write or answer if it is not. The others hear first that its removal is committed, or one voter that is left
-    /// could not elect itself; then whoever has most of the log takes over.
+    /// next write or answer if it is not. The others hear first that its removal is committed, and whoever has most of the
+    /// log that it may take over.
     pub(super) fn leave_office(&mut self, actions: &mut Vec<Action>) {
         let raft = &self.raft.raft;
         let (term, committed) = (raft.term, raft.raft_log.committed);
@@ -197,9 +208,41 @@ impl Core {
             .max_by_key(|(_, matched)| *matched);
         messages.extend(heir.map(|(id, _)| message(*id, PeerBody::TimeoutNow)));
         if !messages.is_empty() {
-            actions.push(Action::Send(messages));
+            actions.push(Action::Send(messages.clone()));
         }
+        let has_removal = |message: &PeerMessage| {
+            let has = |(id, matched): &(u64, u64)| {
+                MemberId(*id) == message.to && *matched >= self.changed.0
+            };
+            others.iter().any(has)
+        };
+        messages.retain(has_removal);
+        self.farewell = Some(Farewell {
+            term,
+            removal: self.changed,
+            messages,
+        });
         self.step_down();
+    }
+
+    /// Says it again to those who have not answered. It may be lost, and nobody else can say it: of two members the one
+    /// that is left cannot find out alone that the other one's removal is committed, and would ask for its vote for ever.
+    pub(super) fn repeat_farewell(&mut self, actions: &mut Vec<Action>) {
+        let term = self.raft.raft.term;
+        self.farewell
+            .take_if(|farewell| farewell.term != term || farewell.messages.is_empty());
+        if let Some(farewell) = &self.farewell {
+            actions.push(Action::Send(farewell.messages.clone()));
+        }
+    }
+
+    /// Somebody has committed up to here.
+    pub(super) fn hear_commit(&mut self, from: MemberId, commit: LogIndex) {
+        if let Some(farewell) = &mut self.farewell
+            && commit >= farewell.removal
+        {
+            farewell.messages.retain(|message| message.to != from);
+        }
     }
 
     pub(super) fn transfer(&mut self, member: MemberId) {
