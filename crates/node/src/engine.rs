@@ -6,6 +6,7 @@
 
 mod applier;
 mod crew;
+mod tickets;
 mod writer;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -16,6 +17,7 @@ pub(crate) use self::applier::Applier;
 use self::applier::ApplyJob;
 pub use self::crew::Work;
 pub(crate) use self::crew::{ApplyLoop, Crew, FetchLoop, WriteLoop};
+use self::tickets::Tickets;
 use self::writer::WriteJob;
 pub(crate) use self::writer::Writer;
 use crate::status::Board;
@@ -29,11 +31,14 @@ use crate::{
 /// not block.
 pub type ReadCallback = Box<dyn FnOnce(Result<LogIndex, ReadFailure>) + Send>;
 
+/// Kept while what came with it takes memory here, and then dropped. Dropping must not block.
+pub type Ticket = Box<dyn Send>;
+
 /// What reaches the node thread.
 pub(crate) enum Event {
     Propose(Proposal),
     Read(ReadCallback),
-    Peer(Box<PeerMessage>),
+    Peer(Vec<PeerMessage>, Option<Ticket>),
     Unreachable(MemberId),
     LeaderGone(MemberId),
     Transfer(MemberId),
@@ -117,6 +122,7 @@ pub(crate) struct Engine<S, T> {
     proposals: VecDeque<Proposal>,
     reads: BTreeMap<ReadId, ReadCallback>,
     last_read: ReadId,
+    tickets: Tickets,
     writes: Vec<Batch>,
     applies: VecDeque<ApplyJob>,
     next_tick: Duration,
@@ -157,6 +163,7 @@ impl<S: StateMachine, T: Transport> Engine<S, T> {
             proposals: VecDeque::new(),
             reads: BTreeMap::new(),
             last_read: ReadId(0),
+            tickets: Tickets::default(),
             writes: Vec::new(),
             applies: VecDeque::new(),
             next_tick: Duration::ZERO,
@@ -193,6 +200,8 @@ impl<S: StateMachine, T: Transport> Engine<S, T> {
         }
         self.stand_alone();
         self.act(now, more)?;
+        self.tickets
+            .taken(self.crew.writes_done(), self.crew.writes_begun());
         self.fall_idle(now, more)?;
         self.next(now, more)
     }
@@ -231,7 +240,7 @@ impl<S: StateMachine, T: Transport> Engine<S, T> {
             }
             Event::Propose(proposal) => self.proposals.push_back(proposal),
             Event::Read(callback) => self.read(callback),
-            Event::Peer(message) => self.inputs.push(Input::Peer(*message)),
+            Event::Peer(messages, ticket) => self.hear(messages, ticket),
             Event::Unreachable(peer) => self.inputs.push(Input::Unreachable(peer)),
             Event::LeaderGone(peer) => self.inputs.push(Input::LeaderGone(peer)),
             Event::Transfer(member) => self.inputs.push(Input::Transfer(member)),
@@ -244,6 +253,7 @@ impl<S: StateMachine, T: Transport> Engine<S, T> {
                 news,
             } => {
                 self.crew.done(writes, applies);
+                self.tickets.written(self.crew.writes_done());
                 news.iter().for_each(|_| before_advance());
                 if writes > 0 {
                     self.writing_since = None;
@@ -254,6 +264,18 @@ impl<S: StateMachine, T: Transport> Engine<S, T> {
             Event::Stop => self.stopping = true,
         }
         Ok(())
+    }
+
+    /// Entries take memory until they are written; everything else is gone once the core has taken it.
+    fn hear(&mut self, messages: Vec<PeerMessage>, ticket: Option<Ticket>) {
+        let entries = |message: &PeerMessage| match &message.body {
+            PeerBody::Append { entries, .. } => !entries.is_empty(),
+            _ => false,
+        };
+        if let Some(ticket) = ticket {
+            self.tickets.add(ticket, messages.iter().any(entries));
+        }
+        self.inputs.extend(messages.into_iter().map(Input::Peer));
     }
 
     fn read(&mut self, callback: ReadCallback) {

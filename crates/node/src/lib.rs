@@ -104,7 +104,7 @@ pub use conf::{ConfChange, ConfChangeKind, ConfState};
 pub use config::{Config, Limits, LogSink, Severity};
 pub use dump::{Dump, dump};
 pub use durable_log::{Disowned, DurableLog, OpenedLog, WriteStats};
-pub use engine::{Next, Pace, ReadCallback, Work};
+pub use engine::{Next, Pace, ReadCallback, Ticket, Work};
 pub use entry::{Entry, EntryKind, HardState};
 pub use error::{BoxError, Error};
 pub use executor::Executor;

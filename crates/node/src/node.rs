@@ -14,7 +14,7 @@ use crate::status::Board;
 use crate::{
     BoxError, Config, DropReason, DurableLog, Error, Executor, Input, LogIndex, MemberId, Observer,
     Pace, PeerMessage, ProgressCallback, Proposal, ProposalId, ReadCallback, Recovered,
-    StartingPoint, StateMachine, StateMeta, Status, Transport,
+    StartingPoint, StateMachine, StateMeta, Status, Ticket, Transport,
 };
 
 /// Everything a member is made of.
@@ -181,7 +181,13 @@ impl NodeHandle {
 
     /// Delivers a message from a peer.
     pub fn receive(&self, message: PeerMessage) {
-        self.send(Event::Peer(Box::new(message)));
+        self.send(Event::Peer(vec![message], None));
+    }
+
+    /// Delivers messages that came together. What waits here is not bounded; who sends keeps a bound by not handing over
+    /// more while too many of its tickets are not dropped yet.
+    pub fn receive_all(&self, messages: Vec<PeerMessage>, ticket: Ticket) {
+        self.send(Event::Peer(messages, Some(ticket)));
     }
 
     /// Messages to this peer are being lost.

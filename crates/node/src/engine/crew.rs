@@ -23,6 +23,7 @@ pub(crate) struct Crew<S> {
     applies: Sender<ApplyJob>,
     fetches: Sender<Fetch>,
     writes_out: usize,
+    writes_done: u64,
     applies_out: usize,
 }
 
@@ -104,6 +105,7 @@ impl<S: StateMachine> Crew<S> {
             applies,
             fetches,
             writes_out: 0,
+            writes_done: 0,
             applies_out: 0,
         };
         (crew, write_loop, apply_loop, fetch_loop)
@@ -140,9 +142,20 @@ impl<S: StateMachine> Crew<S> {
         let _ = self.fetches.send(fetch);
     }
 
+    /// Writes handed to the loop so far, which does them in this order.
+    pub(crate) fn writes_begun(&self) -> u64 {
+        self.writes_done + self.writes_out as u64
+    }
+
+    /// How many of them it has done.
+    pub(crate) fn writes_done(&self) -> u64 {
+        self.writes_done
+    }
+
     /// The loops have done this many jobs.
     pub(crate) fn done(&mut self, writes: usize, applies: usize) {
         self.writes_out -= writes;
+        self.writes_done += writes as u64;
         self.applies_out -= applies;
     }
 
