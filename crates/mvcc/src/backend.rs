@@ -138,6 +138,9 @@ pub struct Sizes {
 /// Key and value.
 pub type Row<'s> = (&'s [u8], &'s [u8]);
 
+/// Rows in key order, read one by one.
+pub type RowsFrom<'s> = Box<dyn Iterator<Item = Result<Row<'s>, Error>> + 's>;
+
 /// What a visitor of [`Snapshot::scan`] is called with: key and value. `Break` ends the scan.
 pub type Visitor<'v> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'v;
 
@@ -249,6 +252,13 @@ pub trait Snapshot: Send {
         high: Option<&[u8]>,
         visit: &mut Visitor<'_>,
     ) -> Result<(), Error>;
+
+    /// The rows with `low <= key`, in key order, each read when it is asked for; [`Error::Corrupt`] in place of a row
+    /// whose checksum does not match.
+    ///
+    /// # Errors
+    /// [`Error::Backend`].
+    fn rows_from<'s>(&'s self, bucket: Bucket, low: &[u8]) -> Result<RowsFrom<'s>, Error>;
 
     /// The last row of the bucket, in key order.
     ///

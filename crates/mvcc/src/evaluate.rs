@@ -1,5 +1,7 @@
 //! How a range read is answered: the steps are those of etcd's range, in its order.
 
+mod in_turn;
+
 use std::cmp::Ordering;
 use std::ops::ControlFlow;
 
@@ -11,6 +13,7 @@ use crate::query::{RangeQuery, RowRef, SortOrder, SortTarget};
 use crate::revision::encode_revision;
 use crate::row::KeyValue;
 use crate::{Error, KeyRange, Revision};
+use in_turn::InTurn;
 
 /// Where the rows of one view are.
 #[derive(Clone, Copy)]
@@ -106,6 +109,7 @@ impl<'a> Evaluation<'a, '_> {
         sink: &mut Sink<'_>,
     ) -> Result<(i64, bool), Error> {
         let (mut seen, mut left, mut more) = (0, self.query.rows_max(), false);
+        let mut rows = InTurn::new(self.rows);
         let mut result = Ok(());
         let (range, at) = (self.query.range, self.at);
         self.index.walk(range, at, direction, |key, record| {
@@ -118,7 +122,7 @@ impl<'a> Evaluation<'a, '_> {
                 return ControlFlow::Break(());
             }
             left -= 1;
-            result = self.emit(key, record, scratch, sink);
+            result = self.emit(key, record, &mut rows, scratch, sink);
             go_on(result.is_ok())
         });
         result.map(|()| (seen, more))
@@ -136,9 +140,10 @@ impl<'a> Evaluation<'a, '_> {
             SortOrder::None | SortOrder::Ascend => fetched.sort_by(|a, b| compare(target, a, b)),
         }
         let rows_max = self.query.rows_max();
+        let mut rows = InTurn::new(self.rows);
         let more = fetched.len() > rows_max;
         for row in fetched.iter().take(rows_max) {
-            self.emit(row.key, row.record, scratch, sink)?;
+            self.emit(row.key, row.record, &mut rows, scratch, sink)?;
         }
         Ok((seen, more))
     }
@@ -173,11 +178,12 @@ impl<'a> Evaluation<'a, '_> {
         &self,
         key: &[u8],
         record: Record,
+        rows: &mut InTurn<'a>,
         scratch: &mut Vec<u8>,
         sink: &mut Sink<'_>,
     ) -> Result<(), Error> {
         let encoded = if !self.query.keys_only {
-            self.rows.get(record.revision())?
+            rows.get(record.revision())?
         } else {
             // From the index alone, hence without lease. Only an order by value reads the row, and keeps its lease.
             let row = match self.query.target {

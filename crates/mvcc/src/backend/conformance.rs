@@ -229,6 +229,11 @@ pub(super) fn scans_are_half_open_and_ordered<S: Subject>() {
     };
     snapshot.scan(Bucket::Auth, b"", None, &mut visit).unwrap();
     assert_eq!(seen, 2);
+    for (low, from) in [(&b""[..], 0), (b"a", 1), (b"aa", 2), (b"c", 4), (b"d", 5)] {
+        let rows = snapshot.rows_from(Bucket::Auth, low).unwrap();
+        let keys: Vec<_> = rows.map(|row| row.unwrap().0).collect();
+        assert_eq!(keys, [&b"\0"[..], b"a", b"ab", b"b", b"c"][from..]);
+    }
 }
 
 pub(super) fn rows_of_any_size_come_back<S: Subject>() {

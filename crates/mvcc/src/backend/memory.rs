@@ -12,7 +12,8 @@ use parking_lot::Mutex;
 use rpds::RedBlackTreeMapSync;
 
 use super::{
-    Backend, Batch, Bucket, Incoming, Op, Prepare, Row, Sizes, Snapshot, Visitor, check_key,
+    Backend, Batch, Bucket, Incoming, Op, Prepare, Row, RowsFrom, Sizes, Snapshot, Visitor,
+    check_key,
 };
 use crate::Error;
 
@@ -287,6 +288,17 @@ impl Snapshot for MemorySnapshot {
             }
         }
         Ok(())
+    }
+
+    fn rows_from<'s>(&'s self, bucket: Bucket, low: &[u8]) -> Result<RowsFrom<'s>, Error> {
+        let bounds = (
+            Bound::Included(Bytes::copy_from_slice(low)),
+            Bound::Unbounded,
+        );
+        let rows = self.state.bucket(bucket).range::<Bytes, _>(bounds);
+        Ok(Box::new(
+            rows.map(|(key, value)| Ok((key.as_ref(), value.as_ref()))),
+        ))
     }
 
     fn last(&self, bucket: Bucket) -> Result<Option<Row<'_>>, Error> {

@@ -300,6 +300,11 @@ fn hashes() {
     check("hashes.txt");
 }
 
+#[test]
+fn rows_in_turn() {
+    check("rows_in_turn.txt");
+}
+
 /// The series of hashes that etcd publishes.
 #[test]
 fn hashes_agree_with_etcds_published_series() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use heed::{RoTxn, WithoutTls};
 
-use super::super::{Bucket, Row, Snapshot, Visitor};
+use super::super::{Bucket, Row, RowsFrom, Snapshot, Visitor};
 use super::generation::Generation;
 use super::row;
 use crate::Error;
@@ -71,15 +71,20 @@ impl Snapshot for LmdbSnapshot {
         if high.is_some_and(|high| high <= low) {
             return Ok(());
         }
-        let low = if low.is_empty() {
-            Bound::Unbounded
-        } else {
-            Bound::Included(low)
-        };
+        let low = lower_bound(low);
         let high = high.map_or(Bound::Unbounded, Bound::Excluded);
         self.scan_sealed(bucket, (low, high), &mut |key, sealed| {
             visit(key, row::value(sealed))
         })
+    }
+
+    fn rows_from<'s>(&'s self, bucket: Bucket, low: &[u8]) -> Result<RowsFrom<'s>, Error> {
+        let bounds = (lower_bound(low), Bound::Unbounded);
+        let rows = self.generation.database(bucket).range(&self.txn, &bounds);
+        Ok(Box::new(rows.map_err(read_error)?.map(move |next| {
+            let (key, sealed) = next.map_err(read_error)?;
+            Ok((key, row::open(bucket, key, sealed)?))
+        })))
     }
 
     fn last(&self, bucket: Bucket) -> Result<Option<Row<'_>>, Error> {
@@ -90,6 +95,15 @@ impl Snapshot for LmdbSnapshot {
             .map_err(read_error)?;
         last.map(|(key, sealed)| Ok((key, row::open(bucket, key, sealed)?)))
             .transpose()
+    }
+}
+
+/// LMDB has no empty keys.
+fn lower_bound(low: &[u8]) -> Bound<&[u8]> {
+    if low.is_empty() {
+        Bound::Unbounded
+    } else {
+        Bound::Included(low)
     }
 }
 
