@@ -46,4 +46,5 @@ pub use error::Error;
 pub use ferrod_proto::ApiError;
 pub use member::{Member, Members};
 pub use read::read_txn;
+pub use recover::stored_members;
 pub use store::{ConfState, MemberChange, SharedLeases, Store};

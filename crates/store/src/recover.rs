@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use bytes::Bytes;
 use ferrod_lease::{Grant, LeaseId, Leases, Ttl};
 use ferrod_mvcc::Attachment;
-use ferrod_mvcc::backend::{Bucket, Snapshot};
+use ferrod_mvcc::backend::{Backend, Bucket, Snapshot};
 use ferrod_proto::leasepb;
 use prost::Message;
 
@@ -76,6 +76,14 @@ fn grant_of(row: &leasepb::Lease) -> Result<Grant, ferrod_lease::Error> {
 /// The key of a lease's row.
 pub(crate) fn lease_row_key(id: LeaseId) -> [u8; 8] {
     id.0.to_be_bytes()
+}
+
+/// The members as a backend has them, without looking at anything else in it.
+///
+/// # Errors
+/// [`Error::Malformed`] or [`Error::Storage`] if a row of theirs is not what this version writes.
+pub fn stored_members(backend: &dyn Backend) -> Result<Members, Error> {
+    members(&*backend.snapshot().map_err(Error::Storage)?)
 }
 
 /// Reads members, alarms and the cluster version.

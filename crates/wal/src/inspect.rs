@@ -4,7 +4,8 @@ use std::path::Path;
 
 use ferrod_env::Disk;
 
-use crate::recover::Reader;
+use crate::format::SegmentHeader;
+use crate::recover::{Image, Reader, segments};
 use crate::{Error, Identity, Record, SegmentSeq, TornTail};
 
 /// What a log holds, as far as it can be read.
@@ -36,6 +37,28 @@ pub fn inspect(disk: &dyn Disk, dir: &Path) -> Inspection {
         torn,
         damage,
     }
+}
+
+/// Whose log is in a directory, as most of its segments say that still say anything; `None` if none does, or if there
+/// is no majority. For a log that is damaged: one that is not says so when it is opened.
+///
+/// # Errors
+/// [`Error::Io`] if the directory cannot be read.
+pub fn identify(disk: &dyn Disk, dir: &Path) -> Result<Option<Identity>, Error> {
+    let mut found: Vec<Identity> = Vec::new();
+    for seq in segments(disk, dir)? {
+        // What cannot be read says nothing.
+        let Ok(image) = Image::peek(disk, dir, seq) else {
+            continue;
+        };
+        found.extend(SegmentHeader::decode(&image.bytes).map(|header| header.identity));
+    }
+    let count = |identity: Identity| found.iter().filter(|other| **other == identity).count();
+    let most = found
+        .iter()
+        .copied()
+        .find(|one| count(*one) * 2 > found.len());
+    Ok(most)
 }
 
 /// Reads the records of one segment of a log that this process has open, as far as they are good: a

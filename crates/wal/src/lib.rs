@@ -59,7 +59,7 @@ mod workshop;
 pub use batch::Batch;
 pub use error::Error;
 pub use identity::Identity;
-pub use inspect::{Inspection, inspect, read_segment};
+pub use inspect::{Inspection, identify, inspect, read_segment};
 pub use log::{Space, Wal};
 pub use options::Options;
 pub use recovery::{Record, Recovery, TornTail};

@@ -17,7 +17,7 @@ use crate::format::{
     DATA_OFFSET, HeaderFault, Marker, RECORD_HEADER_BYTES, SegmentHeader, VERSION, u32_at,
 };
 use crate::{Error, Identity, Record, SegmentSeq, TornTail};
-use image::Image;
+pub(crate) use image::Image;
 
 /// What a log holds and where it ends.
 pub(crate) struct Scan {

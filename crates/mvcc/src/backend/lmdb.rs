@@ -8,6 +8,7 @@
 //! Whoever opens a store must hold a lock on its data directory: LMDB itself would let a second process in.
 
 mod cleaner;
+mod damage;
 mod defrag;
 mod directory;
 mod file_system;
@@ -113,6 +114,19 @@ impl Lmdb {
             reception: Reception::default(),
             cleaner: Arc::default(),
         })
+    }
+
+    /// Whether an error says that what is on disk is not what was written: damage, and not a refusal of the system.
+    pub fn is_damage(error: &Error) -> bool {
+        let source = match error {
+            Error::Corrupt { .. } => return true,
+            Error::Backend { source, .. } => &**source,
+            Error::Poisoned | Error::Compacted | Error::Future => return false,
+        };
+        std::iter::successors(Some(source as &(dyn std::error::Error + 'static)), |link| {
+            link.source()
+        })
+        .any(damage::is_told_by)
     }
 
     /// How far the running or the last defragmentation has come.
