@@ -69,6 +69,15 @@ pub enum Input {
         /// Whether the receiver has all of it.
         arrived: bool,
     },
+    /// This member says that it has lost its log, and has nothing behind this index: a leader must not count on more.
+    LogLost {
+        /// Who.
+        member: MemberId,
+        /// The last index it has; 0 for none.
+        last: LogIndex,
+    },
+    /// A suspect member may be trusted from here on, if that is lower than what it was told before.
+    TrustFrom(LogIndex),
     /// Nothing has happened for a while: what was not worth a write so far may be written now.
     Idle,
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Error, MemberId};
+use crate::{Error, LogIndex, MemberId};
 
 /// How grave a line of raft's own log is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +39,9 @@ pub struct Config {
     pub read_retry_ticks: u32,
     /// Ticks after which a proposal that waits for a leader is refused.
     pub proposal_wait_ticks: u32,
+    /// Set for a suspect member, which may have forgotten what it promised: it neither votes nor campaigns before it has
+    /// applied everything up to here.
+    pub suspect_until: Option<LogIndex>,
     /// Bounds of queues and batches.
     pub limits: Limits,
     /// Where raft's own log goes; nowhere if `None`.
@@ -103,6 +106,7 @@ impl Config {
             boot_nonce,
             read_retry_ticks: 5,
             proposal_wait_ticks: 70,
+            suspect_until: None,
             limits: Limits::default(),
             log: None,
         }

@@ -18,6 +18,7 @@ mod propose;
 mod reads;
 mod ready;
 mod state_transfer;
+mod suspect;
 mod terms;
 mod transfers;
 mod validate;
@@ -66,6 +67,8 @@ pub struct Core {
     changed: LogIndex,
     campaigns: u64,
     ticks: u64,
+    /// Set while the member is suspect: it is to be trusted when it has applied this.
+    suspect_until: Option<LogIndex>,
     /// The copy of the state that is being put in place of this member's.
     installing: Option<LogIndex>,
     wish: Option<Wish>,
@@ -123,6 +126,7 @@ impl Core {
             changed: from.applied,
             campaigns: 0,
             ticks: 0,
+            suspect_until: config.suspect_until,
             installing: None,
             wish: None,
             hunt: None,
@@ -132,6 +136,7 @@ impl Core {
             raft,
             config,
         };
+        core.trust_at(from.applied);
         core.trim();
         core.raft.mut_store().own_payloads();
         core.set_timeout();
@@ -182,6 +187,8 @@ impl Core {
             Input::Released(index) => self.raft.mut_store().released(index.0),
             Input::StateOffered { to, offer } => self.state_offered(to, offer, actions),
             Input::StateSent { to, index, arrived } => self.state_sent(to, index, arrived),
+            Input::LogLost { member, last } => self.log_lost(member, last),
+            Input::TrustFrom(index) => self.trust_from(index),
             Input::Idle => self.write_commit(actions),
         }
     }
@@ -189,6 +196,9 @@ impl Core {
     // Peers.
 
     fn peer(&mut self, message: PeerMessage, actions: &mut Vec<Action>) {
+        if self.is_deaf_to(&message.body) {
+            return;
+        }
         if let Err(refusal) = self.judge(&message) {
             return self.refuse(message, refusal, actions);
         }
@@ -268,6 +278,7 @@ impl Core {
     fn applied_to(&mut self, index: LogIndex) {
         self.installing.take_if(|installing| *installing <= index);
         self.raft.advance_apply_to(index.0);
+        self.trust_at(index);
         self.trim();
     }
 

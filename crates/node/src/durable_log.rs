@@ -1,6 +1,6 @@
 //! The log on disk: batches of a core as records of a WAL.
 
-mod disown;
+pub(crate) mod disown;
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -82,13 +82,46 @@ impl DurableLog {
             kind: EntryKind::ConfChange,
             payload: change.encode(),
         });
+        Self::begin(disk, dir, options, identity, entries, hard_state)
+    }
+
+    /// Begins an empty log in place of one that was lost. The member has promised nothing in any term above `term`; it is
+    /// to vote for nobody in that term, nor to do anything in an earlier one.
+    ///
+    /// A crash or error leaves either no log or a whole one.
+    ///
+    /// # Errors
+    /// [`Error::Wal`], also if there is a log.
+    pub fn begin_again(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        options: Options,
+        identity: Identity,
+        term: Term,
+    ) -> Result<DurableLog, Error> {
+        let hard_state = HardState {
+            term,
+            vote: MemberId(identity.member),
+            commit: LogIndex::ZERO,
+        };
+        Self::begin(disk, dir, options, identity, std::iter::empty(), hard_state)
+    }
+
+    fn begin(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        options: Options,
+        identity: Identity,
+        entries: impl Iterator<Item = Entry>,
+        hard_state: HardState,
+    ) -> Result<DurableLog, Error> {
         let wal = Wal::create(disk.clone(), dir, options, identity, |first| {
             for entry in entries {
                 record::push_entry(first, &entry);
             }
             record::push_hard_state(first, &hard_state);
         })?;
-        let tops = VecDeque::from([(wal.current_segment(), LogIndex(count))]);
+        let tops = VecDeque::from([(wal.current_segment(), hard_state.commit)]);
         Ok(DurableLog {
             wal,
             buffer: ferrod_wal::Batch::new(),

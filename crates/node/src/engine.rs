@@ -409,6 +409,7 @@ impl<S: StateMachine, T: Transport> Engine<S, T> {
     /// Before anything leaves: a message may let another member lead.
     fn publish(&mut self) {
         self.board.set_alone(self.core.reads_alone());
+        self.board.set_suspect(self.core.is_suspect());
         self.board
             .set_log(self.core.committed(), self.core.last_index());
     }

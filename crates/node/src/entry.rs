@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::{LogIndex, MemberId, Term};
+use crate::{ConfChange, LogIndex, MemberId, Term};
 
 /// How an entry's payload is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +24,16 @@ pub struct Entry {
     pub kind: EntryKind,
     /// What was proposed.
     pub payload: Bytes,
+}
+
+impl Entry {
+    /// The change of membership that this entry is; `None` for any other, and for one that cannot be read.
+    #[must_use]
+    pub fn change(&self) -> Option<ConfChange> {
+        (self.kind == EntryKind::ConfChange)
+            .then(|| ConfChange::decode(self.payload.clone()))
+            .flatten()
+    }
 }
 
 /// What raft must never forget. Durable before anything that relies on it leaves the member.

@@ -112,6 +112,7 @@ impl<S: StateMachine, T: Transport> Executor<S, T> {
         board.set_applied(from.applied);
         board.set_log(core.committed(), core.last_index());
         board.set_soft(core.soft_state());
+        board.set_suspect(core.is_suspect());
 
         let (events, inbox) = queue();
         let writer = Writer::new(log, clock.clone(), observer.clone(), board.clone());

@@ -227,6 +227,17 @@ impl NodeHandle {
         self.send(Event::News(Input::StateSent { to, index, arrived }));
     }
 
+    /// This member says that it has lost its log and has nothing behind `last`: if the asked member leads, it starts over
+    /// with it.
+    pub fn log_lost(&self, member: MemberId, last: LogIndex) {
+        self.send(Event::News(Input::LogLost { member, last }));
+    }
+
+    /// A leader has been confirmed whose log ends at `index`: a suspect member may be trusted when it has applied that.
+    pub fn trust_from(&self, index: LogIndex) {
+        self.send(Event::News(Input::TrustFrom(index)));
+    }
+
     pub(crate) fn send(&self, event: Event) {
         // A member that has stopped does not care.
         let _ = self.events.send(event);

@@ -18,6 +18,8 @@ pub struct Status {
     pub last: LogIndex,
     /// The log's disk is full: proposals are refused until it has room.
     pub full: bool,
+    /// The member is suspect: it takes no part in elections.
+    pub suspect: bool,
 }
 
 /// How far the leader knows one member to be.
@@ -46,6 +48,7 @@ pub(crate) struct Board {
     /// Cleared before any message leaves that lets another member lead.
     alone: AtomicBool,
     full: AtomicBool,
+    suspect: AtomicBool,
     stopped: AtomicBool,
 }
 
@@ -73,6 +76,7 @@ impl Board {
             applied,
             last,
             full: self.is_full(),
+            suspect: self.suspect.load(Ordering::Acquire),
         }
     }
 
@@ -116,6 +120,12 @@ impl Board {
     pub(crate) fn set_full(&self, full: bool) {
         if self.full.load(Ordering::Relaxed) != full {
             self.full.store(full, Ordering::Release);
+        }
+    }
+
+    pub(crate) fn set_suspect(&self, suspect: bool) {
+        if self.suspect.load(Ordering::Relaxed) != suspect {
+            self.suspect.store(suspect, Ordering::Release);
         }
     }
 

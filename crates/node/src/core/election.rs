@@ -71,11 +71,12 @@ impl Core {
     }
 
     /// Whether an election is safe: winning one asserts that the whole log is on disk, the only
-    /// voter wins at once, and raft-rs looks for changes of membership behind what is applied.
+    /// voter wins at once, and raft-rs looks for changes of membership behind what is applied. A suspect
+    /// member must not lead.
     fn may_campaign(&self) -> bool {
         let log = &self.raft.raft.raft_log;
         let written = !self.outbox.is_writing() && log.persisted == log.last_index();
-        let whole = self.installing.is_none();
+        let whole = self.installing.is_none() && !self.is_suspect();
         written && whole && self.raft.raft.promotable() && self.gate.last_change().0 <= log.applied
     }
 
@@ -97,6 +98,7 @@ impl Core {
         let raft = &self.raft.raft;
         let led = raft.leader_id != raft::INVALID_ID;
         match &self.wish {
+            Some(_) if self.is_suspect() => self.wish = None,
             Some(Wish::Campaign) if led => self.wish = None,
             Some(Wish::TakeOver(message)) if message.term < raft.term => self.wish = None,
             Some(_) if self.may_campaign() => {

@@ -78,7 +78,11 @@ impl DurableLog {
 }
 
 /// The configuration as of `last`: that of the state machine, and the changes it lacks.
-fn configuration(recovered: &Recovered, from: &StartingPoint, last: LogIndex) -> ConfState {
+pub(crate) fn configuration(
+    recovered: &Recovered,
+    from: &StartingPoint,
+    last: LogIndex,
+) -> ConfState {
     let ConfState {
         mut voters,
         mut learners,

@@ -38,6 +38,9 @@ struct History {
     answered: usize,
     proposed: u64,
     installs: usize,
+    /// Whether disks are lost, and how many members have started over after that.
+    damages: bool,
+    healed: usize,
 }
 
 impl History {
@@ -84,10 +87,15 @@ fn step(rig: &mut Rig, dice: &mut Dice, history: &mut History, faults: bool) {
     let ids = rig.ids();
     let id = ids[usize::try_from(dice.below(ids.len() as u64)).unwrap()];
     if !rig.is_up(id) {
-        if dice.below(4) == 0 {
+        if rig.members[&id].is_damaged {
+            heal(rig, dice, history, id);
+        } else if dice.below(4) == 0 {
             rig.start(id);
         }
         return;
+    }
+    if rig.members[&id].core().is_suspect() && dice.below(20) == 0 {
+        rig.tell_log_lost(id);
     }
     let actions = match dice.below(if faults { 40 } else { 36 }) {
         0..8 => rig.persist(id),
@@ -128,6 +136,16 @@ fn step(rig: &mut Rig, dice: &mut Dice, history: &mut History, faults: bool) {
             rig.crash(id);
             Vec::new()
         }
+        38 if history.damages && dice.below(8) == 0 => {
+            let doubted = |id: &u64| {
+                let member = &rig.members[id];
+                member.is_damaged || member.suspect_until.is_some()
+            };
+            if !ids.iter().any(doubted) {
+                rig.damage(id);
+            }
+            Vec::new()
+        }
         _ => {
             let lost = rig.messages_to(id);
             rig.report(&lost, false)
@@ -137,6 +155,18 @@ fn step(rig: &mut Rig, dice: &mut Dice, history: &mut History, faults: bool) {
     history.installs += actions.iter().filter(is_install).count();
     history.check_reads(&actions);
     history.check_applied(rig);
+}
+
+/// A damaged member asks the others, and starts over once they can tell it how.
+fn heal(rig: &mut Rig, dice: &mut Dice, history: &mut History, id: u64) {
+    // What it said before may be still on its way, and what it asks for may be long under way.
+    if let Some((term, until)) = rig.ask_for(id)
+        && dice.below(4) == 0
+    {
+        rig.begin_again(id, term, until);
+        rig.tell_log_lost(id);
+        history.healed += 1;
+    }
 }
 
 /// Any message to the member may come next; it may come twice, or not at all.
@@ -170,9 +200,17 @@ fn deliver_one(rig: &mut Rig, dice: &mut Dice, id: u64, faults: bool) -> Vec<Act
 
 /// `log_bytes_max` for the memory of each member.
 fn run(seed: u64, members: &[u64], log_bytes_max: Option<u64>) -> History {
+    run_with(History::default(), seed, members, log_bytes_max)
+}
+
+fn run_with(
+    mut history: History,
+    seed: u64,
+    members: &[u64],
+    log_bytes_max: Option<u64>,
+) -> History {
     let mut dice = Dice::new(seed);
     let mut rig = Rig::default();
-    let mut history = History::default();
     rig.bootstrap(members, members);
     for id in members {
         rig.crash(*id);
@@ -187,7 +225,7 @@ fn run(seed: u64, members: &[u64], log_bytes_max: Option<u64>) -> History {
     let lost = std::mem::take(&mut rig.network);
     rig.report(&lost, false);
     for id in rig.ids() {
-        if !rig.is_up(id) {
+        if !rig.is_up(id) && !rig.members[&id].is_damaged {
             rig.start(id);
         }
     }
@@ -201,7 +239,44 @@ fn run(seed: u64, members: &[u64], log_bytes_max: Option<u64>) -> History {
     );
     let leads = |id: &u64| rig.members[id].core().soft_state().role == Role::Leader;
     assert!(members.iter().any(leads), "seed {seed}: nobody leads");
+    let suspect = |id: &&u64| rig.members[id].core().is_suspect();
+    assert_eq!(
+        members.iter().find(suspect),
+        None,
+        "seed {seed}: not healed"
+    );
     history
+}
+
+/// Members that lose all that was on their disks, one at a time, and heal under their old identities.
+fn run_damaged(seed: u64, members: &[u64], log_bytes_max: Option<u64>) -> usize {
+    let history = History {
+        damages: true,
+        ..History::default()
+    };
+    run_with(history, seed, members, log_bytes_max).healed
+}
+
+/// covers: D-02, D-05, P-M-02, P-M-05, Q-20, P-KV-03, P-KV-09
+#[test]
+fn damaged_members_heal_and_nothing_is_lost() {
+    let three: usize = (0..15)
+        .map(|seed| run_damaged(seed, &[1, 2, 3], None))
+        .sum();
+    let forgetful = (0..15).map(|seed| run_damaged(seed, &[1, 2, 3], Some(300)));
+    let five = (0..15).map(|seed| run_damaged(seed, &[1, 2, 3, 4, 5], None));
+    let healed = [three, forgetful.sum(), five.sum()];
+    assert!(healed.iter().all(|count| *count > 15), "{healed:?}");
+}
+
+#[test]
+#[ignore = "more seeds: minutes"]
+fn many_seeds_of_damage() {
+    for seed in 100..3000 {
+        run_damaged(seed, &[1, 2, 3], None);
+        run_damaged(seed, &[1, 2, 3], Some(300));
+        run_damaged(seed, &[1, 2, 3, 4, 5], None);
+    }
 }
 
 /// covers, P-KV-05, P-KV-09

@@ -45,6 +45,10 @@ pub(super) struct Member {
     pub(super) keeps_log: bool,
     /// Bytes of entries kept in memory.
     pub(super) log_bytes_max: Option<u64>,
+    /// Its disk is damaged, and nobody has told it yet how to heal.
+    pub(super) is_damaged: bool,
+    /// The mark of a suspect member: how far it must apply.
+    pub(super) suspect_until: Option<LogIndex>,
 }
 
 /// Members and the messages between them.
@@ -116,6 +120,8 @@ impl Rig {
                 fetches: Vec::new(),
                 keeps_log: false,
                 log_bytes_max: None,
+                is_damaged: false,
+                suspect_until: None,
             };
             self.members.insert(*member, member_state);
             self.start(*member);
@@ -129,6 +135,7 @@ impl Rig {
         member.finish_install();
         let mut config = Config {
             election_ticks: 5,
+            suspect_until: member.suspect_until,
             ..Config::new(MemberId(id), 1, member.boots)
         };
         if let Some(bytes_max) = member.log_bytes_max {
@@ -147,6 +154,60 @@ impl Rig {
         member.asked.clear();
         member.copies.clear();
         member.fetches.clear();
+    }
+
+    /// Crashes a member for good: all that was on its disk is lost.
+    pub(super) fn damage(&mut self, id: u64) {
+        self.crash(id);
+        self.member(id).is_damaged = true;
+    }
+
+    /// Starts a damaged member over, as a suspect one.
+    pub(super) fn begin_again(&mut self, id: u64, term: Term, until: LogIndex) {
+        let member = self.member(id);
+        member.is_damaged = false;
+        member.suspect_until = Some(until);
+        member.log = Recovered::default();
+        member.log.push_hard_state(HardState {
+            term,
+            vote: MemberId(id),
+            commit: LogIndex::ZERO,
+        });
+        member.from = StartingPoint::default();
+        member.applied.clear();
+        member.received.clear();
+        self.start(id);
+    }
+
+    /// What all other members would tell a damaged one at this moment, if they can: the highest term of theirs, and the last
+    /// index of the leader that a majority without the damaged one would confirm.
+    pub(super) fn ask_for(&self, id: u64) -> Option<(Term, LogIndex)> {
+        let others = self.members.iter().filter(|(other, _)| **other != id);
+        let others: Vec<_> = others
+            .map(|(_, member)| member.core.as_ref())
+            .collect::<Option<_>>()?;
+        let leads = |core: &&&Core| core.soft_state().role == Role::Leader;
+        let leader = others.iter().filter(leads);
+        let leader = leader.max_by_key(|core| core.soft_state().term)?;
+        let term = leader.soft_state().term;
+        let confirm = others.iter().filter(|core| core.soft_state().term <= term);
+        let floor = others.iter().map(|core| core.soft_state().term).max()?;
+        (confirm.count() > self.members.len() / 2).then_some((floor, leader.last_index()))
+    }
+
+    /// A member tells all others that its log ends where it does; what it hears may let it be trusted earlier.
+    pub(super) fn tell_log_lost(&mut self, id: u64) -> Vec<Action> {
+        let core = self.members[&id].core.as_ref();
+        let last = core.map(Core::last_index).unwrap_or_default();
+        let member = MemberId(id);
+        let mut actions = Vec::new();
+        for other in self.ids().into_iter().filter(|other| *other != id) {
+            actions.extend(self.input(other, Input::LogLost { member, last }));
+        }
+        if let Some((_, until)) = self.ask_for(id) {
+            actions.extend(self.input(id, Input::TrustFrom(until)));
+        }
+        actions
     }
 
     pub(super) fn member(&mut self, id: u64) -> &mut Member {
@@ -173,6 +234,8 @@ impl Rig {
             return actions;
         };
         core.handle(input, &mut actions);
+        let trusted = !core.is_suspect();
+        self.member(id).suspect_until.take_if(|_| trusted);
         for action in &actions {
             self.carry_out(id, action);
         }

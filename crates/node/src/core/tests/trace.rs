@@ -90,6 +90,20 @@ fn execute(rig: &mut Rig, command: &str) -> Vec<String> {
             let parked = std::mem::take(&mut rig.parked);
             rig.network.extend(parked);
         }
+        // forget MEMBER TERM INDEX: its disk is damaged; it starts over in this term, suspect up to this index.
+        "forget" => {
+            rig.damage(id);
+            rig.begin_again(id, crate::Term(numbers[1]), crate::LogIndex(numbers[2]));
+        }
+        // log-lost MEMBER OTHER LAST: the other one says so.
+        "log-lost" => {
+            let (member, last) = (MemberId(numbers[1]), crate::LogIndex(numbers[2]));
+            return show(id, &rig.input(id, Input::LogLost { member, last }));
+        }
+        "trust-from" => {
+            let index = crate::LogIndex(numbers[1]);
+            return show(id, &rig.input(id, Input::TrustFrom(index)));
+        }
         // remember MEMBER BYTES: as much of the log in memory, from the next start.
         "remember" => rig.member(id).log_bytes_max = Some(numbers[1]),
         // quietly COMMAND: without what comes of it.
@@ -235,7 +249,8 @@ fn status(rig: &mut Rig, id: u64) -> String {
         .filter(|payload| payload.chars().all(char::is_alphanumeric))
         .collect();
     format!(
-        "  {id}: {:?} of term {}, committed {}, applied {}, last {}, reads alone {}, state {normal:?}",
+        "  {id}: {}{:?} of term {}, committed {}, applied {}, last {}, reads alone {}, state {normal:?}",
+        if core.is_suspect() { "suspect " } else { "" },
         core.soft_state().role,
         core.soft_state().term,
         core.committed(),

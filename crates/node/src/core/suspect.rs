@@ -1,0 +1,117 @@
+//! A member that has lost its log, or part of it, and heals from the others under its own identity.
+//!
+//! Such a member S has forgotten two things that raft never lets a member forget: in which terms it voted, and which
+//! entries it acknowledged. It begins a new log, and is *suspect* until it can no longer do harm. Before a core of it
+//! starts, whoever starts it has asked all other voters, after S's last run had ended, and knows
+//!
+//! - `floor`, the highest term of all the other voters. The new log begins with that term, and with S's vote in it cast for
+//!   S itself, so S votes and acknowledges in no term below, and votes for nobody in this one.
+//! - `until`, the last index of a leader L of some term T, after a majority without S has confirmed L.
+//!
+//! A suspect member grants no votes, hears of no election, and does not campaign. It takes entries and copies of the state,
+//! and says truthfully what it has on disk again. When it has applied everything up to `until`, it is like any other.
+//!
+//! # Why this is safe
+//!
+//! *Votes.* Whoever got a forgotten vote of S for a term was in that term, durably, before it asked for the vote. So
+//! `floor` is at least that term, and the forgotten promise of S, not to vote for another one in it and not to acknowledge
+//! anything in an earlier one, is kept by a log that begins with `floor`. This is why *all* other voters are asked, and not
+//! just a quorum: a candidate with S's vote may be outside of any quorum, and win later, over entries that S would have
+//! acknowledged meanwhile in an earlier term. A term in which S itself was a candidate may be above `floor` if no other
+//! voter has heard of it. Nobody has voted in it then; and should such a request still be on its way, S as a candidate of the same
+//! term has a log that is no older than what the request said, see below.
+//!
+//! *Entries.* Let e be an entry that S acknowledged before and that is committed, now or later, by a majority C that S
+//! is part of. While S does not vote, whoever is elected has a majority E without S. C without S and E together are
+//! more than all the members without S, so E has somebody of C, and the new leader has e. That holds as long as S stays out
+//! of elections: with three members, of which one is down and one behind, nobody is elected, which is the right answer.
+//!
+//! *The end.* Entries that S acknowledged in a term above T were acknowledged to a leader whom a majority had elected before
+//! the question, and the majority that confirmed L without S has a member of that one, whose term was above T: it
+//! would not have confirmed L. Entries of T are in L's log. Entries of earlier terms that are committed are in L's log too. So
+//! every e is at or below `until` or is never committed. Leaders after L have all such entries, by the argument above. When S has
+//! applied everything up to `until`, it has them, and what else it has in its log is what a leader told it since: it has
+//! forgotten nothing that counts.
+//!
+//! *Acknowledgements while suspect.* These are made in terms from `floor` on, about entries that are on S's disk, so they
+//! contradict nothing that S forgot. An entry that is committed by them has a majority, and elections go by majorities
+//! without S as above.
+//!
+//! *The leader's book-keeping.* A leader believes that S still has what it acknowledged, and would never send it again. It is told
+//! by [`Input::LogLost`](crate::Input::LogLost) and starts over with S. If an old acknowledgement arrives behind that, the
+//! leader believes again what is true no more; that can commit e with C as above, and does no other harm, and S tells the leader
+//! again.
+
+use super::Core;
+use crate::{LogIndex, MemberId, PeerBody, Severity};
+
+impl Core {
+    /// Whether the member is suspect: it does not vote and does not campaign.
+    #[must_use]
+    pub fn is_suspect(&self) -> bool {
+        self.suspect_until.is_some()
+    }
+
+    /// What a suspect member does not hear: it must not vote, and a term that it does not learn of harms nobody. A leader
+    /// that counts on the log of before may commit what is not here any more; that is no reason to complain of it.
+    pub(super) fn is_deaf_to(&self, body: &PeerBody) -> bool {
+        if !self.is_suspect() {
+            return false;
+        }
+        match body {
+            PeerBody::Vote { .. } | PeerBody::VoteAnswer { .. } | PeerBody::TimeoutNow => {
+                !ferrod_env::planted("suspect votes")
+            }
+            PeerBody::Heartbeat { commit, .. } => *commit > self.last_index(),
+            _ => false,
+        }
+    }
+
+    /// Ends the suspicion if enough is applied.
+    pub(super) fn trust_at(&mut self, applied: LogIndex) {
+        if self
+            .suspect_until
+            .take_if(|until| *until <= applied)
+            .is_some()
+        {
+            self.log(
+                Severity::Info,
+                &format!("healed: everything up to index {applied} is applied again"),
+            );
+        }
+    }
+
+    /// Another leader was confirmed, whose log may be shorter: an entry that it does not have was never committed.
+    pub(super) fn trust_from(&mut self, index: LogIndex) {
+        if let Some(until) = &mut self.suspect_until {
+            *until = index.min(*until);
+        }
+        self.trust_at(self.applied());
+    }
+
+    /// As a leader, starts over with a member that has lost its log.
+    pub(super) fn log_lost(&mut self, member: MemberId, last: LogIndex) {
+        if !self.leads() || member == self.config.member {
+            return;
+        }
+        let Some(progress) = self.raft.raft.mut_prs().get_mut(member.0) else {
+            return;
+        };
+        if progress.matched <= last.0 {
+            return;
+        }
+        let believed = progress.matched;
+        progress.matched = 0;
+        progress.committed_index = 0;
+        // Else a copy that was on its way to the lost log would count as received.
+        progress.snapshot_failure();
+        progress.become_probe();
+        self.log(
+            Severity::Warning,
+            &format!(
+                "{member} has lost its log, which went up to {believed} and ends at {last} now"
+            ),
+        );
+        self.raft.raft.send_append(member.0);
+    }
+}
