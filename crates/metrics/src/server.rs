@@ -17,6 +17,8 @@ pub struct Server {
     pub is_leader: IntGauge,
     /// 1 if this member is a learner.
     pub is_learner: IntGauge,
+    /// 1 while this member is suspect: it found damage, and heals from its peers.
+    pub suspect: IntGauge,
     /// Changes of leader seen, the first election included.
     pub leader_changes_seen_total: IntCounter,
     /// Learners promoted by this member.
@@ -78,6 +80,10 @@ impl Server {
             has_leader: gauge("has_leader", "1 if a leader is known."),
             is_leader: gauge("is_leader", "1 if this member leads."),
             is_learner: gauge("is_learner", "1 if this member is a learner."),
+            suspect: r.gauge(
+                "ferrod_server_suspect",
+                "1 while this member heals from its peers what it found damaged.",
+            ),
             leader_changes_seen_total: counter(
                 "leader_changes_seen_total",
                 "Changes of leader seen.",

@@ -10,6 +10,7 @@ mod observer;
 mod quota;
 mod read_rounds;
 mod reconfiguration;
+mod suspects;
 mod waiters;
 
 use std::sync::Arc;
@@ -45,6 +46,7 @@ use crate::ids::{ClusterId, RequestIds};
 use crate::mailbox::Mailbox;
 use crate::peer::Directory;
 use crate::peer::ask::LeaderLine;
+use crate::suspect::Suspicion;
 
 /// Committed entries that may wait to be applied before proposals are refused.
 const BACKLOG_MAX: u64 = 5000;
@@ -118,6 +120,8 @@ pub(crate) struct Engine {
     /// Rings when a compaction is through.
     pub(crate) compacted: Arc<Notify>,
     pub(crate) meters: Arc<ferrod_metrics::Metrics>,
+    /// Whether this member may be trusted, and what to do when it finds that it may not.
+    pub(crate) suspicion: Arc<Suspicion>,
 }
 
 impl Engine {

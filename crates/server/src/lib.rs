@@ -33,6 +33,7 @@ mod mailbox;
 mod member;
 mod probe;
 mod serve;
+mod suspect;
 mod watch_events;
 mod watching;
 mod worker;

@@ -3,6 +3,7 @@
 mod alone;
 mod announce;
 mod data_dir;
+mod heal;
 mod join;
 mod listeners;
 mod open;
@@ -13,12 +14,14 @@ mod upkeep;
 use std::sync::Arc;
 
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::config::Config;
 use crate::mailbox::Mailbox;
 use crate::serve::Runtimes;
 use crate::watching::Watching;
 use crate::worker::Worker;
+use data_dir::DataDir;
 use listeners::Listeners;
 use open::Opened;
 pub use signals::Signal;
@@ -83,13 +86,16 @@ async fn live(config: &Config) -> Result<Ended, Error> {
     let runtimes_count = std::thread::available_parallelism().map_or(1, usize::from);
     announce::listeners(config);
     let mut listeners = Listeners::bind(config)?;
-    let initialized = data_dir::is_initialized(config)?;
+    let mark = heal::mark(config)?;
+    let initialized = mark.is_some() || data_dir::is_initialized(config)?;
     announce::start(config, runtimes_count, initialized);
     let new = match initialized {
         true => None,
         false => Some(join::identify(config).await?),
     };
-    let mut opened = open::open(config, runtimes_count, new)?;
+    // Held until the end.
+    let dir = DataDir::claim(config, mark.is_some())?;
+    let mut opened = heal::open(config, runtimes_count, new, &dir, mark).await?;
     let inboxes = opened.take_inboxes();
     let (stop, stopping) = watch::channel(false);
     let runtimes = start_runtimes(&opened, &stopping)?;
@@ -100,17 +106,37 @@ async fn live(config: &Config) -> Result<Ended, Error> {
     let upkeep = upkeep::start(&opened.engine, config, inboxes);
     let peers = opened.talk(listeners.take_peer())?;
 
+    let engine = opened.engine.clone();
+    // A suspect member serves nobody, but says why.
+    let mut accepting = JoinSet::new();
+    let mut silent = Some(listeners);
+    if engine.suspicion.reason().is_some()
+        && let Some(listeners) = silent.take()
+    {
+        accepting = listeners.accept(config, &engine, &runtimes, &stopping);
+    }
+    let coming_up = async {
+        if engine.suspicion.reason().is_some() {
+            heal::heal(&engine, config).await?;
+        }
+        announce::publish(&engine, config).await;
+        Ok::<(), Error>(())
+    };
     tokio::select! {
-        () = announce::publish(&opened.engine, config) => {}
+        up = coming_up => up?,
         () = &mut removed => {
             say_removed(config);
             return Ok(Ended::Removed);
         }
         fatal = &mut fatal => return Err(fatal),
     }
-    let engine = opened.engine.clone();
-    let version = tokio::spawn(async move { announce::set_cluster_version(&engine).await });
-    let mut accepting = listeners.accept(config, &opened.engine, &runtimes, &stopping);
+    let version = {
+        let engine = opened.engine.clone();
+        tokio::spawn(async move { announce::set_cluster_version(&engine).await })
+    };
+    if let Some(listeners) = silent {
+        accepting = listeners.accept(config, &opened.engine, &runtimes, &stopping);
+    }
     let mut signals = Signals::new()?;
     tracing::info!("ready to serve client requests");
     announce::invite(config);

@@ -35,6 +35,10 @@ impl Probe for MemberProbe {
             .is_some_and(|member| member.is_learner)
     }
 
+    fn suspect(&self) -> Option<String> {
+        self.engine.suspicion.reason().map(str::to_owned)
+    }
+
     fn alarms(&self) -> Vec<AlarmKind> {
         let alarms = self
             .engine

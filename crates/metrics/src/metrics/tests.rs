@@ -6,6 +6,7 @@ use crate::{GrpcCode, Operation, ProcessSample, Rpc, StreamApi, StreamFailure};
 /// The families that show with nothing used, and their types.
 const ALWAYS: &str = "
 etcd_server_has_leader=gauge etcd_server_is_leader=gauge etcd_server_is_learner=gauge
+ferrod_server_suspect=gauge
 etcd_server_leader_changes_seen_total=counter etcd_server_learner_promote_successes=counter
 etcd_server_heartbeat_send_failures_total=counter
 etcd_server_snapshot_apply_in_progress_total=gauge etcd_server_proposals_committed_total=gauge

@@ -341,14 +341,14 @@ pub struct StateReceipt {
     #[prost(uint64, tag = "1")]
     pub bytes: u64,
 }
-/// Of whom the caller takes for the leader.
+/// Of whom the caller takes for the leader; the last kind is asked of everybody.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Question {
     #[prost(fixed64, tag = "1")]
     pub cluster: u64,
     #[prost(fixed64, tag = "2")]
     pub to: u64,
-    #[prost(oneof = "question::Content", tags = "3, 4, 5")]
+    #[prost(oneof = "question::Content", tags = "3, 4, 5, 6")]
     pub content: ::core::option::Option<question::Content>,
 }
 /// Nested message and enum types in `Question`.
@@ -361,11 +361,13 @@ pub mod question {
         TimeToLive(super::TimeToLive),
         #[prost(message, tag = "5")]
         Promote(super::Promotion),
+        #[prost(message, tag = "6")]
+        Suspect(super::Suspect),
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Answer {
-    #[prost(oneof = "answer::Content", tags = "1, 2, 3")]
+    #[prost(oneof = "answer::Content", tags = "1, 2, 3, 4")]
     pub content: ::core::option::Option<answer::Content>,
 }
 /// Nested message and enum types in `Answer`.
@@ -378,6 +380,8 @@ pub mod answer {
         Remaining(super::RemainingTime),
         #[prost(message, tag = "3")]
         Promoted(super::Promoted),
+        #[prost(message, tag = "4")]
+        Standing(super::Standing),
     }
 }
 /// Leases that clients of the caller want renewed.
@@ -418,6 +422,32 @@ pub struct Promotion {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Promoted {}
+/// A member that has lost its log, or part of it, asks how it can heal.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Suspect {
+    #[prost(fixed64, tag = "1")]
+    pub member: u64,
+    /// The last index that it has now; 0 for none.
+    #[prost(uint64, tag = "2")]
+    pub last: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Standing {
+    /// The highest term that the asked member knows.
+    #[prost(uint64, tag = "1")]
+    pub term: u64,
+    /// Only of a leader that a majority has confirmed since the question came.
+    #[prost(message, optional, tag = "2")]
+    pub confirmed: ::core::option::Option<Confirmed>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Confirmed {
+    /// The last index of the leader's log.
+    #[prost(uint64, tag = "1")]
+    pub last: u64,
+    #[prost(fixed64, repeated, tag = "2")]
+    pub voters: ::prost::alloc::vec::Vec<u64>,
+}
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]

@@ -9,6 +9,8 @@ use ferrod_mvcc::{Error, Flusher, Wake};
 use ferrod_node::{LogIndex, NodeHandle};
 use tokio::sync::{Notify, watch};
 
+use crate::suspect::Suspicion;
+
 /// Rows that wait longer are written even if they are few, so that a restart has little to replay.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -32,6 +34,7 @@ pub(crate) struct FlushLoop {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) meters: Arc<ferrod_metrics::Metrics>,
     pub(crate) fatal: watch::Sender<Option<String>>,
+    pub(crate) suspicion: Arc<Suspicion>,
     /// Rings when a compaction is through.
     pub(crate) compacted: Arc<Notify>,
 }
@@ -41,6 +44,7 @@ impl FlushLoop {
     pub(crate) fn run(mut self) {
         while let Some(result) = self.step() {
             if let Err(error) = result {
+                self.suspicion.look_at(&error);
                 let text = crate::logging::error_chain(&error);
                 // Nobody listens any more when the member stops anyway.
                 let _stopping = self.fatal.send(Some(text));

@@ -13,8 +13,8 @@ use ferrod_env::Clock;
 use ferrod_mvcc::Changes;
 use ferrod_mvcc::backend::Backend;
 use ferrod_node::{
-    AppliedChange, BoxError, CommittedChange, Entry, MemberId, Role, SoftState, StateMachine,
-    StateMeta,
+    AppliedChange, BoxError, CommittedChange, Entry, LogIndex, MemberId, Role, SoftState,
+    StateMachine, StateMeta,
 };
 use ferrod_proto::ApiError;
 use ferrod_store::{Answer, Applied, ConfState, Effect, MemberChange, Store};
@@ -135,6 +135,15 @@ impl StateMachine for Machine {
 /// One step of a compaction drops about twice as many records from the index.
 const CHANGES_PER_TRIM: usize = 64;
 
+/// An entry that could not be applied.
+#[derive(Debug, thiserror::Error)]
+#[error("entry {index}")]
+struct ApplyError {
+    index: LogIndex,
+    #[source]
+    error: ferrod_store::Error,
+}
+
 /// What a batch has done and nobody has heard of.
 #[derive(Default)]
 struct Done {
@@ -207,7 +216,7 @@ impl Machine {
         let (id, applied) = self
             .store
             .apply_payload(entry.payload)
-            .map_err(|error| format!("entry {index}: {}", crate::logging::error_chain(&error)))?;
+            .map_err(|error| ApplyError { index, error })?;
         self.count(&applied);
         if let Some(effect) = &applied.effect {
             self.lessor.heard(effect, self.clock.now());

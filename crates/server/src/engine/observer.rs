@@ -12,6 +12,7 @@ use super::Waiters;
 use super::changes::{Ending, PendingChanges};
 use crate::config::GoDuration;
 use crate::grpc::status;
+use crate::suspect::Suspicion;
 
 /// A sync that takes longer is worth a line in the log.
 const SLOW_SYNC: Duration = Duration::from_secs(1);
@@ -23,6 +24,7 @@ pub(crate) struct NodeObserver {
     pub(crate) meters: Arc<ferrod_metrics::Metrics>,
     /// Why the member must stop, once it must.
     pub(crate) fatal: watch::Sender<Option<String>>,
+    pub(crate) suspicion: Arc<Suspicion>,
 }
 
 impl Observer for NodeObserver {
@@ -42,6 +44,7 @@ impl Observer for NodeObserver {
     }
 
     fn failed(&self, error: &Error) {
+        self.suspicion.look_at(error);
         let text = crate::logging::error_chain(error);
         // Nobody listens any more when the member stops anyway.
         let _stopping = self.fatal.send(Some(text));

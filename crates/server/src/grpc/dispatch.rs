@@ -79,6 +79,9 @@ type Answered = Result<Response<ReplyBody>, Status>;
 impl Caller {
     /// Checks what comes before the message is looked at.
     fn admit(worker: Arc<Worker>, rpc: Rpc, headers: &http::HeaderMap) -> Result<Caller, Status> {
+        if let Some(reason) = worker.engine.suspicion.reason() {
+            return Err(status::suspect(reason));
+        }
         if worker.engine.is_learner() && !is_for_learners(rpc) {
             return Err(status::of(ApiError::NotSupportedForLearner));
         }

@@ -65,7 +65,7 @@ fn read_range(
     let mut push = |row: RowRef<'_>| rows.push(row.encoded);
     let found = reader
         .range(&view, &query, &mut push)
-        .map_err(status::of_read)?;
+        .map_err(|error| engine.suspicion.of_read(error))?;
     Ok(rows.finish(
         Some(&engine.header(found.revision)),
         found.more,
@@ -132,7 +132,7 @@ pub(super) async fn txn(caller: Caller, request: TxnRequest) -> Result<TxnRespon
                 caller.worker.barrier(caller.call.timeout).await?;
             }
             let read = worker.read(|reader| ferrod_store::read_txn(reader, &request));
-            read.map_err(status::of_store)?
+            read.map_err(|error| engine.suspicion.of_store(error))?
         }
     };
     engine.fill(&mut answer.header);

@@ -91,10 +91,10 @@ pub(super) async fn defragment(
     caller: Caller,
     _request: DefragmentRequest,
 ) -> Result<DefragmentResponse, Status> {
-    let backend = caller.worker.engine.backend.clone();
-    off_thread(move || backend.defragment())
-        .await?
-        .map_err(of_read)?;
+    let engine = &caller.worker.engine;
+    let backend = engine.backend.clone();
+    let done = off_thread(move || backend.defragment()).await?;
+    done.map_err(|error| engine.suspicion.of_read(error))?;
     // Clients know this answer without a header.
     Ok(DefragmentResponse { header: None })
 }
@@ -102,9 +102,8 @@ pub(super) async fn defragment(
 pub(super) async fn hash(caller: Caller, _request: HashRequest) -> Result<HashResponse, Status> {
     let engine = caller.worker.engine.clone();
     let mut reader = engine.views.reader();
-    let digest = off_thread(move || reader.digest(&reader.view()))
-        .await?
-        .map_err(of_read)?;
+    let digest = off_thread(move || reader.digest(&reader.view())).await?;
+    let digest = digest.map_err(|error| engine.suspicion.of_read(error))?;
     Ok(HashResponse {
         header: Some(engine.header(engine.views.load().revision())),
         hash: digest,
@@ -118,7 +117,7 @@ pub(super) async fn hash_kv(
     let engine = caller.worker.engine.clone();
     let mut reader = engine.views.reader();
     let read = off_thread(move || reader.hash_kv(&reader.view(), request.revision)).await?;
-    let hash = read.map_err(of_read)?;
+    let hash = read.map_err(|error| engine.suspicion.of_read(error))?;
     Ok(HashKvResponse {
         header: Some(engine.header(engine.views.load().revision())),
         hash: hash.hash,

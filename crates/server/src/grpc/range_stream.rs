@@ -114,7 +114,8 @@ impl Rows {
                 last_key.extend_from_slice(row.key);
             })
         });
-        let found = found.map_err(status::of_read)?;
+        let suspicion = &self.worker.engine.suspicion;
+        let found = found.map_err(|error| suspicion.of_read(error))?;
         if first {
             self.pinned = found.revision;
             self.count = found.count;

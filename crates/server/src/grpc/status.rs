@@ -38,6 +38,13 @@ fn damaged(error: &(dyn std::error::Error + 'static)) -> Status {
     Status::data_loss(text)
 }
 
+/// What a suspect member says to everybody: another one may be able to answer.
+pub(crate) fn suspect(reason: &str) -> Status {
+    Status::unavailable(format!(
+        "etcdserver: this member is suspect and heals from its peers: {reason}"
+    ))
+}
+
 /// tonic's name of a code.
 pub(crate) fn tonic_code(code: Code) -> tonic::Code {
     tonic::Code::from(i32::from(code as u8))

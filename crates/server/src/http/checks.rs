@@ -30,6 +30,11 @@ impl Check {
         let refuse = |bad: bool, text: &str| if bad { Err(text.to_owned()) } else { Ok(()) };
         match self {
             Check::DataCorruption => {
+                if let Some(reason) = probe.suspect() {
+                    return Err(format!(
+                        "this member is suspect and heals from its peers: {reason}"
+                    ));
+                }
                 let corrupt = probe.alarms().contains(&AlarmKind::Corrupt);
                 refuse(corrupt, "alarm activated: CORRUPT")
             }

@@ -24,6 +24,9 @@ pub(crate) async fn answer<P: Probe>(probe: &P, query: &Query<'_>) -> (Reply, bo
 
 /// The first thing that is wrong, in etcd's words.
 async fn check<P: Probe>(probe: &P, query: &Query<'_>) -> Result<(), String> {
+    if let Some(reason) = probe.suspect() {
+        return Err(format!("SUSPECT: {reason}"));
+    }
     let excluded = query.all("exclude");
     for alarm in probe.alarms() {
         if !excluded.iter().any(|name| name == alarm.as_str()) {

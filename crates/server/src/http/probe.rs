@@ -67,6 +67,9 @@ pub trait Probe: Send + Sync + 'static {
     /// Whether this member is a learner.
     fn is_learner(&self) -> bool;
 
+    /// Why this member is suspect; `None` if it is not.
+    fn suspect(&self) -> Option<String>;
+
     /// The alarms that are on, of any member.
     fn alarms(&self) -> Vec<AlarmKind>;
 

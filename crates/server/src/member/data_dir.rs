@@ -25,11 +25,12 @@ pub(super) struct DataDir {
 }
 
 impl DataDir {
-    /// Makes the directory if need be and claims it.
+    /// Makes the directory if need be and claims it. A member that is `marked` as suspect has lived here, although its
+    /// log may just be gone.
     ///
     /// # Errors
     /// If another process has it, if it is another program's, or if the system refuses. Nothing in it was touched then.
-    pub(super) fn claim(config: &Config) -> Result<DataDir, Error> {
+    pub(super) fn claim(config: &Config, marked: bool) -> Result<DataDir, Error> {
         let refuse_foreign =
             |dir: &Path| foreign_data(dir).map_or(Ok(()), |why| Err(Error::Start(why)));
         refuse_foreign(&config.data_dir)?;
@@ -37,7 +38,7 @@ impl DataDir {
         let lock = lock(&config.data_dir)?;
         let wal = config.wal_dir();
         let backend = config.member_dir().join("db");
-        let initialized = has_entries(&wal)?;
+        let initialized = marked || has_entries(&wal)?;
         if !initialized && has_entries(&backend)? {
             return Err(Error::Start(format!(
                 "the log is missing: {} holds data, but {} holds no log; a member without its log must be removed from \

@@ -46,28 +46,33 @@ pub(super) async fn identify(config: &Config) -> Result<NewMember, Error> {
 }
 
 /// What a running cluster says of itself.
-struct Running {
-    cluster: ClusterId,
-    members: Vec<Member>,
+pub(super) struct Running {
+    pub(super) cluster: ClusterId,
+    pub(super) members: Vec<Member>,
 }
 
 /// A new cluster. A member that the others have already seen has lost its data, and with it what it has promised.
 async fn begin(initial: InitialCluster) -> Result<NewMember, Error> {
     let local = initial.local;
     let others = others(&initial);
-    if let Some(running) = first_answer(&others, NEW_TIMEOUT).await {
-        let known = running.members.iter().find(|member| member.id == local.0);
-        if known.is_some_and(|member| !member.client_urls.is_empty()) {
-            return Err(Error::Start(format!(
-                "member {local} has already been bootstrapped"
-            )));
-        }
+    if let Some(running) = first_answer(&others, NEW_TIMEOUT).await
+        && has_started(&running, local)
+    {
+        return Err(Error::Start(format!(
+            "member {local} has already been bootstrapped"
+        )));
     }
     Ok(NewMember {
         cluster: initial.id,
         local,
         first: initial.members,
     })
+}
+
+/// Whether a cluster says that this member has once been up.
+fn has_started(running: &Running, local: MemberId) -> bool {
+    let known = running.members.iter().find(|member| member.id == local.0);
+    known.is_some_and(|member| !member.client_urls.is_empty())
 }
 
 async fn join(config: &Config, initial: InitialCluster) -> Result<NewMember, Error> {
@@ -86,6 +91,13 @@ async fn join(config: &Config, initial: InitialCluster) -> Result<NewMember, Err
             urls.join(",")
         ))
     })?;
+    // etcd lets it in. But a voter that has forgotten what it promised can undo what was acknowledged.
+    if has_started(&running, local) {
+        return Err(Error::Start(format!(
+            "member {local} has already been bootstrapped: its data are gone, and with them what it has promised; remove it \
+             from the cluster and add it again"
+        )));
+    }
     let learners = running.members.iter().filter(|m| m.is_learner).count();
     if learners > config.cluster.learners_max {
         return Err(Error::Start(
@@ -121,7 +133,11 @@ async fn first_answer(urls: &[MemberUrl], timeout: Duration) -> Option<Running> 
     None
 }
 
-async fn ask(url: &MemberUrl, timeout: Duration) -> Result<Running, String> {
+/// Asks one member of a cluster who is in it.
+///
+/// # Errors
+/// In words, for a person.
+pub(super) async fn ask(url: &MemberUrl, timeout: Duration) -> Result<Running, String> {
     let page = fetch::page(url, "/members", timeout).await;
     let page = page.map_err(|error| error_chain(&error))?;
     let id = page.headers.get("x-etcd-cluster-id");

@@ -21,6 +21,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use super::Error;
 use super::alone;
 use super::data_dir::DataDir;
+use super::heal::{Healing, OpenError, of_backend, of_node, of_store};
 use super::join::NewMember;
 use super::upkeep::Inboxes;
 use crate::config::{Config, MemberUrl};
@@ -35,6 +36,7 @@ use crate::peer::{
     Context, Directory, PARCEL_BYTES, PeerThread, PeerTransport, StateOrder, States,
 };
 use crate::serve::BoundListener;
+use crate::suspect::Suspicion;
 
 /// A member whose log runs.
 pub(super) struct Opened {
@@ -48,37 +50,37 @@ pub(super) struct Opened {
     /// Until the peers are talked to.
     state_orders: Option<mpsc::UnboundedReceiver<StateOrder>>,
     inboxes: Option<Inboxes>,
-    _dir: DataDir,
 }
 
 /// Opens the data directory and starts the log, with mail for `runtimes` runtimes. In an empty directory the log of
 /// `new` is begun.
 ///
 /// # Errors
-/// [`super::Error`]; the data directory is as it was, unless it was empty.
+/// [`OpenError`]; the data directory is as it was, unless it was empty.
 pub(super) fn open(
     config: &Config,
     runtimes: usize,
-    new: Option<NewMember>,
-) -> Result<Opened, Error> {
+    new: Option<&NewMember>,
+    dir: &DataDir,
+    healing: Option<&Healing>,
+) -> Result<Opened, OpenError> {
     let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
     let meters = Arc::new(Metrics::new(ferrod_metrics::Options {
         extensive: config.extensive_metrics,
     }));
-    let dir = DataDir::claim(config)?;
-    let (mut log, mut opened) = open_log(config, &dir, new)?;
+    let (mut log, mut opened) = open_log(config, dir, new)?;
     let Identity { cluster, member } = opened.identity;
     fail::fail_point!("openAfterLog");
-    let backend = open_backend(config, &dir)?;
+    let backend = open_backend(config, dir)?;
     finish_install(&*backend, opened.recovered.state())?;
     let opened_store = Store::open(backend.clone(), Options::default());
     let (mut store, flusher) =
-        opened_store.map_err(|source| Error::system("read the backend", source))?;
+        opened_store.map_err(|source| of_store("read the backend", source))?;
     let from = starting_point(&mut store)?;
     if config.cluster.force_new && dir.initialized {
         alone::leave_others(config, &mut log, &mut opened, &from)?;
     }
-    say_where_it_starts(&dir, &opened, &from);
+    say_where_it_starts(dir, &opened, &from);
 
     fail::fail_point!("openAfterBackend");
     let waiters = Arc::new(Waiters::new());
@@ -114,11 +116,19 @@ pub(super) fn open(
         },
     };
     let (fatal, fatal_seen) = watch::channel(None);
+    let suspicion = Arc::new(Suspicion::new(
+        config.member_dir(),
+        cluster_view.clone(),
+        fatal.clone(),
+        healing.map(|healing| healing.reason.clone()),
+    ));
+    meters.server.suspect.set(i64::from(healing.is_some()));
     let observer = Arc::new(NodeObserver {
         waiters: waiters.clone(),
         changes: changes.clone(),
         meters: meters.clone(),
         fatal: fatal.clone(),
+        suspicion: suspicion.clone(),
     });
     let millis = clock
         .wall()
@@ -126,7 +136,10 @@ pub(super) fn open(
         .unwrap_or_default()
         .as_millis() as u64;
     let node = Node::start(Parts {
-        config: node_config(config, MemberId(member), millis),
+        config: ferrod_node::Config {
+            suspect_until: healing.map(|healing| healing.until),
+            ..node_config(config, MemberId(member), millis)
+        },
         pace: Pace {
             tick: config.raft.heartbeat_interval,
             campaign_within: config.raft.election_timeout / 10,
@@ -143,7 +156,7 @@ pub(super) fn open(
         observer,
         clock: clock.clone(),
     })
-    .map_err(|source| Error::system("start the log", source))?;
+    .map_err(|source| of_node("start the log", source))?;
     let compacted = Arc::new(Notify::new());
     let flush = FlushLoop {
         flusher,
@@ -153,6 +166,7 @@ pub(super) fn open(
         clock: clock.clone(),
         meters: meters.clone(),
         fatal,
+        suspicion: suspicion.clone(),
         compacted: compacted.clone(),
     };
     let flush = std::thread::Builder::new()
@@ -213,6 +227,7 @@ pub(super) fn open(
         disk_full,
         compacted,
         meters,
+        suspicion,
     });
     Ok(Opened {
         engine,
@@ -226,7 +241,6 @@ pub(super) fn open(
             renewals: renewals_inbox,
             questions: questions_inbox,
         }),
-        _dir: dir,
     })
 }
 
@@ -302,19 +316,16 @@ impl Opened {
 fn open_log(
     config: &Config,
     dir: &DataDir,
-    new: Option<NewMember>,
-) -> Result<(DurableLog, OpenedLog), Error> {
+    new: Option<&NewMember>,
+) -> Result<(DurableLog, OpenedLog), OpenError> {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-    let options = ferrod_wal::Options {
-        no_fsync: config.storage.no_fsync,
-        ..ferrod_wal::Options::default()
-    };
+    let options = log_options(config);
     if !dir.initialized {
         let new = new.ok_or_else(|| Error::Start("the log has gone while starting".to_owned()))?;
-        create_log(&new, &disk, &dir.wal, options)?;
+        create_log(new, &disk, &dir.wal, options)?;
     }
     let (log, opened) = DurableLog::open(disk, &dir.wal, options, None)
-        .map_err(|source| Error::system("read the log", source))?;
+        .map_err(|source| of_node("read the log", source))?;
     if let Some(torn) = &opened.torn {
         tracing::warn!(tail = ?torn, "cut off the end of the log, which a crash had left incomplete");
     }
@@ -322,6 +333,13 @@ fn open_log(
         .with_helper_thread()
         .map_err(|source| Error::system("start a thread", source))?;
     Ok((log, opened))
+}
+
+pub(super) fn log_options(config: &Config) -> ferrod_wal::Options {
+    ferrod_wal::Options {
+        no_fsync: config.storage.no_fsync,
+        ..ferrod_wal::Options::default()
+    }
 }
 
 /// Every initial member writes the same first entries, so all logs of the cluster begin alike; one that joins begins with
@@ -362,20 +380,20 @@ fn create_log(
         .map_err(|source| Error::system("create the log", source))
 }
 
-fn open_backend(config: &Config, dir: &DataDir) -> Result<Arc<dyn Backend>, Error> {
+fn open_backend(config: &Config, dir: &DataDir) -> Result<Arc<dyn Backend>, OpenError> {
     let quota = config.storage.quota.bytes().unwrap_or(1 << 40);
     let lmdb = Lmdb::open(&dir.backend, LmdbOptions::for_quota(quota))
-        .map_err(|source| Error::system("open the backend", source))?;
+        .map_err(|source| of_backend("open the backend", source))?;
     if let Some(threshold) = config.storage.bootstrap_defrag_threshold {
         defragment_if_worth_it(&lmdb, threshold)
-            .map_err(|source| Error::system("defragment the backend", source))?;
+            .map_err(|source| of_backend("defragment the backend", source))?;
     }
     Ok(Arc::new(lmdb))
 }
 
 /// Takes up a copy of the state where a crash has left it: begun by the log, it is installed; otherwise it never was.
-fn finish_install(backend: &dyn Backend, begun: Option<&StateMeta>) -> Result<(), Error> {
-    let failed = |source| Error::system("install a received state", source);
+fn finish_install(backend: &dyn Backend, begun: Option<&StateMeta>) -> Result<(), OpenError> {
+    let failed = |source| of_backend("install a received state", source);
     let (applied, _) = KeySpace::stored_applied(backend).map_err(failed)?;
     let begun = begun.filter(|state| state.index.0 > applied);
     for received in backend.received().map_err(failed)? {
@@ -414,11 +432,11 @@ fn is_learner(store: &Store, member: MemberId) -> Arc<AtomicBool> {
     Arc::new(AtomicBool::new(learner))
 }
 
-fn starting_point(store: &mut Store) -> Result<StartingPoint, Error> {
+fn starting_point(store: &mut Store) -> Result<StartingPoint, OpenError> {
     let (applied, applied_term) = store.applied();
     let conf = store
         .conf_state()
-        .map_err(|source| Error::system("read the members", source))?;
+        .map_err(|source| of_store("read the members", source))?;
     let ids = |members: Vec<u64>| members.into_iter().map(MemberId).collect();
     Ok(StartingPoint {
         applied: LogIndex(applied),

@@ -72,6 +72,7 @@ async fn answer_questions(engine: Arc<Engine>, mut questions: mpsc::Receiver<Ask
                 question::Content::Renew(wanted) => engine.answer_renewals(wanted).await,
                 question::Content::TimeToLive(wanted) => engine.answer_time_to_live(wanted).await,
                 question::Content::Promote(wanted) => engine.answer_promotion(wanted).await,
+                question::Content::Suspect(asked) => engine.answer_suspect(asked).await,
             };
             // Who asked may have gone away.
             let _gone = reply.send(answer);

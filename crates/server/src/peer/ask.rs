@@ -1,4 +1,5 @@
-//! Questions that only the leader can answer: asked by the others over the peer port, one call each.
+//! Questions that only the leader can answer: asked by the others over the peer port, one call each. A member that has lost
+//! its log asks everybody.
 //!
 //! A question is not a message of raft: it may be asked again, and who asks waits for the answer.
 
@@ -27,6 +28,58 @@ pub(crate) struct Asked {
 
 /// Where questions that come in wait.
 pub(crate) type Questions = mpsc::Sender<Asked>;
+
+/// Asks one member, at each of its URLs until one answers; no URL takes longer than `patience`.
+///
+/// # Errors
+/// The refusal as it came, or what went wrong on the way.
+pub(crate) async fn ask(
+    cluster: ClusterId,
+    to: MemberId,
+    urls: &[String],
+    content: question::Content,
+    patience: Duration,
+) -> Result<Answer, Status> {
+    let mut last = Status::unavailable("no URL is known");
+    for url in urls {
+        let question = Question {
+            cluster: cluster.0,
+            to: to.0,
+            content: Some(content.clone()),
+        };
+        let asking = async {
+            let mut client = PeerClient::new(endpoint(url.clone(), patience)?.connect().await?);
+            client.ask(question).await.map_err(AskError::Status)
+        };
+        match tokio::time::timeout(patience, asking).await {
+            Ok(Ok(answer)) => return Ok(answer.into_inner()),
+            Ok(Err(AskError::Status(status))) => last = status,
+            Ok(Err(AskError::Way(error))) => {
+                last = Status::unavailable(crate::logging::error_chain(&error));
+            }
+            Err(_) => last = Status::unavailable(format!("{url} does not answer")),
+        }
+    }
+    Err(last)
+}
+
+enum AskError {
+    Way(tonic::transport::Error),
+    Status(Status),
+}
+
+impl From<tonic::transport::Error> for AskError {
+    fn from(error: tonic::transport::Error) -> AskError {
+        AskError::Way(error)
+    }
+}
+
+fn endpoint(url: String, patience: Duration) -> Result<Endpoint, tonic::transport::Error> {
+    // The seam for TLS: an endpoint may be given another connector.
+    Ok(Endpoint::from_shared(url)?
+        .connect_timeout(patience)
+        .tcp_nodelay(true))
+}
 
 /// The way to whoever leads.
 pub(crate) struct LeaderLine {
@@ -86,11 +139,8 @@ impl LeaderLine {
         }
         let url = self.directory.get(leader).and_then(|peer| peer.next_url());
         let url = url.ok_or_else(|| Status::unavailable("the leader's URL is not known"))?;
-        let endpoint = Endpoint::from_shared(url)
-            .map_err(|error| Status::unavailable(error.to_string()))?
-            .connect_timeout(self.patience)
-            .tcp_nodelay(true);
-        // The seam for TLS: an endpoint may be given another connector.
+        let endpoint =
+            endpoint(url, self.patience).map_err(|error| Status::unavailable(error.to_string()))?;
         let client = PeerClient::new(endpoint.connect_lazy());
         *line = Some((leader, client.clone()));
         Ok(client)

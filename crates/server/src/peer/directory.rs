@@ -159,6 +159,15 @@ impl Peer {
         }
     }
 
+    pub(crate) fn id(&self) -> MemberId {
+        self.id
+    }
+
+    /// Where it is reached.
+    pub(crate) fn urls(&self) -> Vec<String> {
+        self.urls.lock().list.clone()
+    }
+
     /// Since when there is a connection with it; `None` if there is none.
     pub(crate) fn active_since(&self) -> Option<Duration> {
         self.contact.lock().since

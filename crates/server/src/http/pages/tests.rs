@@ -18,6 +18,7 @@ struct Member {
     serializable: Result<(), String>,
     linearizable: Result<(), String>,
     versions: Option<String>,
+    suspect: Option<String>,
 }
 
 impl Member {
@@ -29,6 +30,7 @@ impl Member {
             serializable: Ok(()),
             linearizable: Ok(()),
             versions: Some("3.7.0".to_owned()),
+            suspect: None,
         }
     }
 }
@@ -40,6 +42,10 @@ impl Probe for Member {
 
     fn is_learner(&self) -> bool {
         self.is_learner
+    }
+
+    fn suspect(&self) -> Option<String> {
+        self.suspect.clone()
     }
 
     fn alarms(&self) -> Vec<AlarmKind> {
@@ -186,6 +192,23 @@ fn health_names_the_first_thing_that_is_wrong() {
         bad("ALARM NOSPACE")
     );
     assert_eq!(get(full, "/health?exclude=CORRUPT&exclude=NOSPACE"), good);
+
+    let doubted = Member {
+        suspect: Some("corrupt data".to_owned()),
+        ..healthy.clone()
+    };
+    assert_eq!(
+        get(doubted.clone(), "/health"),
+        bad("SUSPECT: corrupt data")
+    );
+    let (status, page) = get(doubted.clone(), "/readyz");
+    assert_eq!(status, 503);
+    assert!(
+        page.contains("[-]data_corruption failed: this member is suspect"),
+        "{page}"
+    );
+    // A member that heals must be left alone.
+    assert_eq!(get(doubted, "/livez").0, 200);
 
     let lonely = Member {
         has_leader: false,

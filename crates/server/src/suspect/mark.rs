@@ -1,0 +1,168 @@
+//! The mark of a suspect member: a small file beside its log and its backend.
+//!
+//! The file is there from the moment damage is found until the member is healed, so it survives every restart. Its first
+//! line is `ferrod suspect 1 CRC`, with the CRC-32C of everything behind it in eight hex digits; then follows a JSON
+//! object. A file that does not check out says nothing but that the member is suspect, which is enough: forgetting the
+//! rest only means that the peers are asked again.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+const FILE: &str = "suspect";
+const TEMPORARY: &str = "suspect.tmp";
+const MAGIC: &str = "ferrod suspect 1";
+
+/// What is known of a suspect member.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Mark {
+    /// What was found, for a person.
+    pub(crate) reason: String,
+    /// How the peers said it can heal, once they have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) plan: Option<Plan>,
+}
+
+/// How a suspect member heals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Plan {
+    /// Whose log the new one is.
+    pub(crate) cluster: u64,
+    pub(crate) member: u64,
+    /// No term that this member may have promised anything in is above this one.
+    pub(crate) term: u64,
+    /// No entry that this member may have acknowledged, and that is committed, is above this index.
+    pub(crate) until: u64,
+    /// Of the directories in which the damaged files are kept.
+    pub(crate) number: u32,
+    /// They are there: what is now in their place is new.
+    pub(crate) aside: bool,
+}
+
+impl Mark {
+    /// The mark in a member's directory, if it is suspect.
+    ///
+    /// # Errors
+    /// If nobody can tell.
+    pub(crate) fn read(dir: &Path) -> io::Result<Option<Mark>> {
+        match fs::read(path(dir)) {
+            Ok(bytes) => Ok(Some(Mark::decode(&bytes).unwrap_or_else(|| Mark {
+                reason: "the mark of a suspect member is damaged itself".to_owned(),
+                plan: None,
+            }))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes the mark durable, in place of an earlier one.
+    ///
+    /// # Errors
+    /// If the disk refuses; the earlier one is still there then, or this one is.
+    pub(crate) fn write(&self, dir: &Path) -> io::Result<()> {
+        let temporary = dir.join(TEMPORARY);
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(true).write(true).mode(0o600);
+        let mut file = options.open(&temporary)?;
+        file.write_all(&self.encode()?)?;
+        file.sync_all()?;
+        drop(file);
+        fs::rename(&temporary, path(dir))?;
+        sync(dir)
+    }
+
+    /// Removes the mark, durably: the member is healed.
+    ///
+    /// # Errors
+    /// If the disk refuses; the member is suspect at its next start then, and heals again.
+    pub(crate) fn clear(dir: &Path) -> io::Result<()> {
+        fs::remove_file(path(dir))?;
+        sync(dir)
+    }
+
+    fn encode(&self) -> io::Result<Vec<u8>> {
+        let body = serde_json::to_vec_pretty(self)?;
+        let mut bytes = format!("{MAGIC} {:08x}\n", crc32c::crc32c(&body)).into_bytes();
+        bytes.extend(body);
+        Ok(bytes)
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Mark> {
+        let rest = bytes.strip_prefix(MAGIC.as_bytes())?.strip_prefix(b" ")?;
+        let (sum, rest) = rest.split_at_checked(8)?;
+        let body = rest.strip_prefix(b"\n")?;
+        let sum = u32::from_str_radix(std::str::from_utf8(sum).ok()?, 16).ok()?;
+        let whole = crc32c::crc32c(body) == sum;
+        whole.then(|| serde_json::from_slice(body).ok()).flatten()
+    }
+}
+
+/// Where the mark of the member in this directory is, or would be.
+pub(crate) fn path(dir: &Path) -> PathBuf {
+    dir.join(FILE)
+}
+
+/// Makes the names in a directory durable.
+pub(crate) fn sync(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark() -> Mark {
+        Mark {
+            reason: "corrupt data in segment 1 at byte 4711".to_owned(),
+            plan: Some(Plan {
+                cluster: u64::MAX,
+                member: 2,
+                term: 3,
+                until: 4,
+                number: 1,
+                aside: true,
+            }),
+        }
+    }
+
+    /// covers: D-02, P-M-05
+    #[test]
+    fn it_stays_until_it_is_cleared() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(Mark::read(dir.path()).unwrap(), None);
+        mark().write(dir.path()).unwrap();
+        assert_eq!(Mark::read(dir.path()).unwrap(), Some(mark()));
+        let later = Mark {
+            plan: None,
+            ..mark()
+        };
+        later.write(dir.path()).unwrap();
+        assert_eq!(Mark::read(dir.path()).unwrap(), Some(later));
+        Mark::clear(dir.path()).unwrap();
+        assert_eq!(Mark::read(dir.path()).unwrap(), None);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    /// Whatever happens to the file, it does not turn the member into a trusted one, nor send it after a wrong plan.
+    ///
+    /// covers: P-M-05
+    #[test]
+    fn a_damaged_mark_is_still_a_mark() {
+        let dir = tempfile::tempdir().unwrap();
+        mark().write(dir.path()).unwrap();
+        let whole = fs::read(path(dir.path())).unwrap();
+        for at in 0..whole.len() {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 0x04;
+            fs::write(path(dir.path()), &bytes).unwrap();
+            let read = Mark::read(dir.path()).unwrap().expect("still suspect");
+            assert_eq!(read.plan, None, "byte {at}");
+            fs::write(path(dir.path()), &whole[..at]).unwrap();
+            let read = Mark::read(dir.path()).unwrap().expect("still suspect");
+            assert_eq!(read.plan, None, "cut at {at}");
+        }
+    }
+}
