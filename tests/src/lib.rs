@@ -12,6 +12,7 @@ pub mod clients;
 pub mod clock;
 pub mod cluster;
 pub mod crash;
+pub mod damage;
 pub mod differential;
 pub mod member;
 pub mod members;

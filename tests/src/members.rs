@@ -5,7 +5,7 @@
 //! order, and does not come back; what is left at the end survives a kill, and being cut off from all others for good.
 
 mod fleet;
-mod load;
+pub(crate) mod load;
 
 use std::path::{Path, PathBuf};
 

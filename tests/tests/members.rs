@@ -1,6 +1,6 @@
 //! Whole members as processes, with nothing but ferrod itself; `cargo xtask e2e` does the same at length and beside etcd.
 
-use ferrod_tests::{bad_input, crash, trio};
+use ferrod_tests::{bad_input, crash, damage, trio};
 
 const FERROD: &str = env!("CARGO_BIN_EXE_ferrod-under-test");
 
@@ -45,4 +45,14 @@ fn bad_input_is_refused_with_a_reason() {
 #[test]
 fn three_members_agree_and_survive_the_loss_of_one() {
     trio::run(FERROD.as_ref()).unwrap();
+}
+
+/// covers: D-02, D-03, D-06, D-18, P-KV-03, P-KV-06, P-M-02, P-M-05
+#[test]
+fn damaged_members_heal_from_the_others() {
+    let options = damage::Options {
+        subject: Some(FERROD.into()),
+        ..Default::default()
+    };
+    damage::run(&options).unwrap();
 }

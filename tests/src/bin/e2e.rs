@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use ferrod_tests::{bad_input, clients, cluster, crash, differential, members, script};
+use ferrod_tests::{bad_input, clients, cluster, crash, damage, differential, members, script};
 
 /// Whole processes against real etcd and real clients.
 #[derive(Debug, Parser)]
@@ -25,6 +25,8 @@ enum Suite {
     Cluster(cluster::Options),
     /// Hostile bytes, wrong flags, damaged files, a full disk
     BadInput(bad_input::Options),
+    /// Members whose files are damaged heal from the others
+    Damage(damage::Options),
     /// A cluster grows and shrinks under load and loses nothing
     Members(members::Options),
     /// All of them, as continuous integration wants them
@@ -58,6 +60,7 @@ fn run(suite: Suite) -> anyhow::Result<()> {
         Suite::Clients(options) => clients::run(&options),
         Suite::Etcdctl(options) => script::etcdctl_on_ferrod(&options),
         Suite::Ferroctl(options) => script::ferroctl_on_etcd(&options),
+        Suite::Damage(options) => damage::run(&options),
         Suite::Members(options) => members::run(&options),
         Suite::All => all(),
     }
@@ -80,6 +83,7 @@ fn all() -> anyhow::Result<()> {
         ),
         ("cluster", Suite::Cluster(Default::default())),
         ("members", Suite::Members(members::Options::for_ci())),
+        ("damage", Suite::Damage(Default::default())),
         ("bad-input", Suite::BadInput(Default::default())),
     ];
     let (mut passed, mut failed) = (0, Vec::new());

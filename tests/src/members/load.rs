@@ -14,7 +14,7 @@ use tonic::Request;
 use crate::wire::Wire;
 
 /// Where callers may go; changes while they run.
-pub(super) type Endpoints = Arc<Mutex<Vec<String>>>;
+pub(crate) type Endpoints = Arc<Mutex<Vec<String>>>;
 
 /// A call that takes longer counts as unanswered.
 const CALL_LIMIT: Duration = Duration::from_secs(3);
@@ -22,7 +22,7 @@ const CALL_LIMIT: Duration = Duration::from_secs(3);
 const PREFIX: &str = "members/";
 
 /// Callers at work.
-pub(super) struct Load {
+pub(crate) struct Load {
     callers: JoinSet<Written>,
     stop: Arc<AtomicBool>,
     acknowledged: Arc<AtomicU64>,
@@ -30,14 +30,14 @@ pub(super) struct Load {
 
 /// What callers have written.
 #[derive(Debug, Default)]
-pub(super) struct Written {
+pub(crate) struct Written {
     acknowledged: BTreeSet<String>,
     unanswered: BTreeSet<String>,
 }
 
 impl Load {
     /// Sets `callers` to work.
-    pub(super) fn start(endpoints: Endpoints, callers: u32) -> Load {
+    pub(crate) fn start(endpoints: Endpoints, callers: u32) -> Load {
         let (stop, acknowledged) = (Arc::default(), Arc::default());
         let mut set = JoinSet::new();
         for number in 0..callers {
@@ -57,7 +57,7 @@ impl Load {
     }
 
     /// How many writes were acknowledged so far.
-    pub(super) fn acknowledged(&self) -> u64 {
+    pub(crate) fn acknowledged(&self) -> u64 {
         self.acknowledged.load(Ordering::Relaxed)
     }
 
@@ -65,7 +65,7 @@ impl Load {
     ///
     /// # Errors
     /// When a caller panicked.
-    pub(super) async fn finish(mut self) -> Result<Written> {
+    pub(crate) async fn finish(mut self) -> Result<Written> {
         self.stop.store(true, Ordering::Relaxed);
         let mut all = Written::default();
         while let Some(written) = self.callers.join_next().await {
@@ -131,12 +131,12 @@ impl Caller {
 
 impl Written {
     /// How many writes were acknowledged.
-    pub(super) fn acknowledged(&self) -> usize {
+    pub(crate) fn acknowledged(&self) -> usize {
         self.acknowledged.len()
     }
 
     /// How many may or may not have happened.
-    pub(super) fn unanswered(&self) -> usize {
+    pub(crate) fn unanswered(&self) -> usize {
         self.unanswered.len()
     }
 
@@ -144,7 +144,7 @@ impl Written {
     ///
     /// # Errors
     /// A write that is lost, one that nobody made, or a wrong value.
-    pub(super) async fn verify(&self, wire: &Wire) -> Result<()> {
+    pub(crate) async fn verify(&self, wire: &Wire) -> Result<()> {
         let request = RangeRequest {
             key: PREFIX.into(),
             range_end: "members0".into(),

@@ -1,0 +1,362 @@
+//! Three members of which one is damaged, and the clients that must not notice.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use ferrod_proto::etcdserverpb::{HashKvRequest, PutRequest, RangeRequest, StatusRequest};
+
+use crate::clock::poll;
+use crate::member::{Launched, Member, Setup};
+use crate::members::load::{Endpoints, Load};
+use crate::wire::Wire;
+
+/// How long anything may take that ends by itself; far more than it needs.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Writes that must get through before anything goes on.
+const PROGRESS: u64 = 300;
+/// What is damaged in the backend: values that begin so.
+const MARKED: &str = "a value that is going to be damaged ";
+const MARKED_KEYS: usize = 50;
+
+/// A small cluster with clients at work.
+pub(super) struct Ward {
+    setups: Vec<Setup>,
+    members: Vec<Option<Member>>,
+    endpoints: Endpoints,
+    /// Where the clients are at work, for as long as the sender lives.
+    workplace: tokio::runtime::Handle,
+    _open: tokio::sync::oneshot::Sender<()>,
+    load: Option<Load>,
+}
+
+/// Runs what talks to members.
+pub(super) fn block_on<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(future)
+}
+
+impl Ward {
+    /// Three members that have taken some writes, and clients that go on with it.
+    pub(super) fn begin(binary: &Path, folder: &Path) -> Result<Ward> {
+        let setups = Setup::cluster(binary, folder, 3)?;
+        let launched: Vec<_> = setups.iter().map(Setup::launch).collect::<Result<_>>()?;
+        let members = launched
+            .into_iter()
+            .map(|launched| launched.wait().map(Some));
+        let endpoints: Endpoints = Arc::new(Mutex::new(Vec::new()));
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let workplace = runtime.handle().clone();
+        let (open, closed) = tokio::sync::oneshot::channel::<()>();
+        std::thread::spawn(move || runtime.block_on(closed));
+        let mut ward = Ward {
+            members: members.collect::<Result<_>>()?,
+            setups,
+            endpoints,
+            workplace,
+            _open: open,
+            load: None,
+        };
+        ward.follow();
+        block_on(ward.put_marked())?;
+        {
+            let _at_work = ward.workplace.enter();
+            ward.load = Some(Load::start(ward.endpoints.clone(), 4));
+        }
+        ward.work_a_while()?;
+        Ok(ward)
+    }
+
+    /// Clients go where somebody is.
+    fn follow(&self) {
+        let alive = self.members.iter().flatten();
+        let endpoints = alive.map(|member| member.setup().endpoint());
+        *self.endpoints.lock().expect("nobody panics") = endpoints.collect();
+    }
+
+    async fn put_marked(&self) -> Result<()> {
+        let wire = Wire::connect(&self.setups[0].endpoint()).await?;
+        for number in 0..MARKED_KEYS {
+            let request = PutRequest {
+                key: format!("marked/{number:04}").into(),
+                value: format!("{MARKED}{number:04}").into(),
+                ..PutRequest::default()
+            };
+            wire.kv().put(request).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until clients have got on.
+    pub(super) fn work_a_while(&self) -> Result<()> {
+        let load = self.load.as_ref().context("clients are at work")?;
+        let before = load.acknowledged();
+        let going = poll(PATIENCE, async || {
+            (load.acknowledged() >= before + PROGRESS).then_some(())
+        });
+        block_on(async { going.await.context("writes do not go on") })
+    }
+
+    /// Ends the work of the clients, and checks what they wrote.
+    pub(super) fn quiet(&mut self) -> Result<()> {
+        let load = self.load.take().context("clients are at work")?;
+        let written = block_on(load.finish())?;
+        for setup in &self.setups {
+            block_on(async {
+                written
+                    .verify(&Wire::connect(&setup.endpoint()).await?)
+                    .await
+            })
+            .with_context(|| format!("at {}", setup.place().name))?;
+        }
+        Ok(())
+    }
+
+    /// All members are there, trusted, and hold the same, with everything that was acknowledged.
+    pub(super) fn end(mut self) -> Result<()> {
+        let all_there = self.members.iter().all(Option::is_some);
+        let alive: Vec<_> = self
+            .members
+            .iter()
+            .flatten()
+            .map(|m| m.setup().clone())
+            .collect();
+        if self.load.is_some() {
+            self.work_a_while()?;
+            let load = self.load.take().context("clients are at work")?;
+            let written = block_on(load.finish())?;
+            for setup in &alive {
+                block_on(async {
+                    written
+                        .verify(&Wire::connect(&setup.endpoint()).await?)
+                        .await
+                })
+                .with_context(|| format!("at {}", setup.place().name))?;
+            }
+        }
+        block_on(same_hash(&alive))?;
+        for setup in &alive {
+            let mark = setup.data_dir().join("member/suspect");
+            ensure!(!mark.exists(), "{} is there", mark.display());
+        }
+        if all_there {
+            self.heal_counts(&alive)?;
+        }
+        Ok(())
+    }
+
+    /// A healed member counts again: with it and one other there is a majority.
+    fn heal_counts(&mut self, setups: &[Setup]) -> Result<()> {
+        for out in 0..setups.len() {
+            self.kill(out)?;
+            let put = async {
+                poll(PATIENCE, async || {
+                    let wire = Wire::connect(&setups[(out + 1) % 3].endpoint())
+                        .await
+                        .ok()?;
+                    let request = PutRequest {
+                        key: format!("without {out}").into(),
+                        ..PutRequest::default()
+                    };
+                    wire.kv().put(request).await.ok()
+                })
+                .await
+                .with_context(|| format!("no majority without {out}"))
+            };
+            block_on(put)?;
+            self.start(out)?;
+        }
+        block_on(same_hash(setups))
+    }
+
+    /// Which member leads.
+    pub(super) async fn leader(&self) -> Result<usize> {
+        let found = poll(PATIENCE, async || {
+            for (number, setup) in self.setups.iter().enumerate() {
+                let wire = Wire::connect(&setup.endpoint()).await.ok()?;
+                let status = wire.maintenance().status(StatusRequest::default()).await;
+                let status = status.ok()?.into_inner();
+                if status.header.is_some_and(|h| h.member_id == status.leader) {
+                    return Some(number);
+                }
+            }
+            None
+        });
+        found.await.context("nobody leads")
+    }
+
+    /// One that does not lead.
+    pub(super) async fn follower(&self) -> Result<usize> {
+        Ok((self.leader().await? + 1) % self.setups.len())
+    }
+
+    /// The directory in which a member keeps its log and its backend.
+    pub(super) fn dir(&self, number: usize) -> PathBuf {
+        self.data_dir(number).join("member")
+    }
+
+    pub(super) fn data_dir(&self, number: usize) -> PathBuf {
+        self.setups[number].data_dir()
+    }
+
+    /// The file of the backend that is in use.
+    pub(super) fn data_file(&self, number: usize) -> Result<PathBuf> {
+        let mut generations = files(&self.dir(number).join("db"), "")?;
+        let last = generations.pop().context("no generation")?;
+        Ok(last.join("data.mdb"))
+    }
+
+    /// Everything that a member has said.
+    pub(super) fn log(&self, number: usize) -> Result<String> {
+        Ok(std::fs::read_to_string(self.setups[number].log_path())?)
+    }
+
+    fn take(&mut self, number: usize) -> Result<Member> {
+        let member = self.members[number].take().context("it is dead")?;
+        self.follow();
+        Ok(member)
+    }
+
+    pub(super) fn kill(&mut self, number: usize) -> Result<()> {
+        self.take(number)?.kill()
+    }
+
+    pub(super) fn kill_all(&mut self) -> Result<()> {
+        (0..self.setups.len()).try_for_each(|number| self.kill(number))
+    }
+
+    /// Stops a member in good order: everything is in its backend then.
+    pub(super) fn stop(&mut self, number: usize) -> Result<()> {
+        self.take(number)?.stop()?;
+        Ok(())
+    }
+
+    /// Waits until a member that must stop has stopped.
+    pub(super) fn ends(&mut self, number: usize) -> Result<()> {
+        let status = self.take(number)?.end()?;
+        ensure!(!status.success(), "it ended as if nothing was wrong");
+        Ok(())
+    }
+
+    pub(super) fn restart(&mut self, number: usize) -> Result<()> {
+        self.stop(number)?;
+        self.start(number)
+    }
+
+    /// Starts a member and waits until it serves: a damaged one when it is healed.
+    pub(super) fn start(&mut self, number: usize) -> Result<()> {
+        let launched = self.launch(number)?;
+        self.join(number, launched)
+    }
+
+    pub(super) fn launch(&self, number: usize) -> Result<Launched> {
+        self.setups[number].launch()
+    }
+
+    /// Waits until a member that was launched serves.
+    pub(super) fn join(&mut self, number: usize, launched: Launched) -> Result<()> {
+        self.members[number] = Some(launched.wait()?);
+        self.follow();
+        Ok(())
+    }
+
+    /// Waits until a member has said this, in any of its runs.
+    pub(super) fn wait_for_line(&self, number: usize, words: &str) -> Result<()> {
+        let said = poll(PATIENCE, async || {
+            self.log(number).ok()?.contains(words).then_some(())
+        });
+        block_on(async {
+            said.await
+                .with_context(|| format!("it never said {words:?}"))
+        })
+    }
+
+    /// Starts a member with one more flag, which must end it; returns what it said.
+    pub(super) fn refuses(&self, number: usize, flag: &str) -> Result<String> {
+        let setup = self.setups[number].clone().flag(flag);
+        let status = setup.spawn()?.end()?;
+        ensure!(!status.success(), "it ended with {status}");
+        Ok(setup.log_tail(20))
+    }
+
+    /// Reads the damaged keys of one member until it notices. A value that was never written must not come.
+    pub(super) async fn read_until_refused(&self, number: usize) -> Result<()> {
+        let wire = Wire::connect(&self.setups[number].endpoint()).await?;
+        for key in 0..MARKED_KEYS {
+            let request = RangeRequest {
+                key: format!("marked/{key:04}").into(),
+                serializable: true,
+                ..RangeRequest::default()
+            };
+            let Ok(answer) = wire.kv().range(request).await else {
+                return Ok(());
+            };
+            let kvs = answer.into_inner().kvs;
+            let value = kvs.first().map(|kv| kv.value.to_vec());
+            let written = format!("{MARKED}{key:04}").into_bytes();
+            ensure!(value == Some(written), "key {key} has {value:?}");
+        }
+        bail!("damaged rows were served")
+    }
+}
+
+async fn same_hash(setups: &[Setup]) -> Result<()> {
+    let same = poll(PATIENCE, async || {
+        let mut hashes = Vec::new();
+        for setup in setups {
+            let wire = Wire::connect(&setup.endpoint()).await.ok()?;
+            let hash = wire.maintenance().hash_kv(HashKvRequest::default()).await;
+            let hash = hash.ok()?.into_inner();
+            hashes.push((hash.hash, hash.hash_revision));
+        }
+        hashes.dedup();
+        (hashes.len() == 1).then_some(())
+    });
+    same.await.context("the members hold different data")
+}
+
+/// What is in a directory, sorted, with names that end so.
+pub(super) fn files(dir: &Path, ending: &str) -> Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(dir).with_context(|| format!("read {}", dir.display()))?;
+    let paths = entries.map(|entry| Ok(entry?.path()));
+    let mut paths: Vec<PathBuf> = paths.collect::<Result<_>>()?;
+    paths.retain(|path| path.to_string_lossy().ends_with(ending));
+    paths.sort();
+    Ok(paths)
+}
+
+/// Flips a bit in the middle of what was written to a file.
+pub(super) fn flip_in_the_middle(path: &Path) -> Result<()> {
+    let mut bytes = std::fs::read(path)?;
+    let used = bytes.iter().rposition(|byte| *byte != 0);
+    bytes[used.context("the file is not empty")? / 2] ^= 0x10;
+    std::fs::write(path, bytes)?;
+    Ok(())
+}
+
+/// Flips a bit in each of the marked values, in place: somebody may have mapped the file.
+pub(super) fn flip_values(path: &Path) -> Result<()> {
+    use std::os::unix::fs::FileExt as _;
+    let bytes = std::fs::read(path)?;
+    let marked = MARKED.as_bytes();
+    let found = bytes.windows(marked.len()).enumerate();
+    let found = found.filter(|(_, window)| *window == marked);
+    let places: Vec<usize> = found.map(|(place, _)| place).collect();
+    ensure!(
+        !places.is_empty(),
+        "no marked value is in {}",
+        path.display()
+    );
+    let mut file = std::fs::OpenOptions::new().write(true).open(path)?;
+    for place in places {
+        file.write_all_at(&[bytes[place] ^ 0x10], place as u64)?;
+    }
+    file.flush()?;
+    Ok(())
+}
