@@ -18,6 +18,7 @@ mod pages;
 mod progress;
 mod prune;
 mod receive;
+mod recover;
 mod row;
 mod snapshot;
 mod verify;
@@ -35,6 +36,7 @@ use parking_lot::{Mutex, RwLock};
 use self::cleaner::Cleaner;
 use self::directory::{Directory, GenerationNumber};
 use self::generation::{Appends, Generation};
+use self::pages::Age;
 use self::progress::Progress;
 use self::receive::Reception;
 use self::snapshot::LmdbSnapshot;
@@ -44,6 +46,7 @@ use crate::Error;
 pub use self::options::LmdbOptions;
 pub use self::pages::Checked;
 pub use self::progress::DefragProgress;
+pub use self::recover::Recovered;
 
 /// A [`Backend`] in LMDB files.
 #[derive(Debug)]
@@ -82,24 +85,41 @@ struct CachedSizes {
 impl Lmdb {
     /// Opens the store in `directory`, and creates it if nothing is there.
     ///
-    /// What an interrupted rewrite or reception left is removed; a state that was received completely stays. No row is read: see [`Lmdb::verify`].
+    /// What an interrupted rewrite or reception left is removed; a state that was received completely stays. No row is
+    /// read: see [`Lmdb::recover`] and [`Lmdb::verify`].
     ///
     /// # Errors
     /// [`Error::Backend`], naming the path: if the directory cannot be read or written, the store is of a version that
     /// this one does not know, a file of it is missing, cut or no LMDB file, it is on another machine or the store is already open in this
     /// process. Nothing is changed then.
     pub fn open(directory: &Path, options: LmdbOptions) -> Result<Self, Error> {
-        let path = directory;
+        let (directory, number) = Self::find_or_create(directory, &options)?;
+        directory.check(number)?;
+        let generation = Generation::open(&directory.path(number), &options, Age::Newest)?;
+        Self::go_on(directory, number, generation, options)
+    }
+
+    fn find_or_create(
+        path: &Path,
+        options: &LmdbOptions,
+    ) -> Result<(Directory, GenerationNumber), Error> {
         let directory = Directory::open(path)?;
         if !options.remote_allowed {
             file_system::check_is_local(path)?;
         }
         let number = match directory.latest()? {
             Some(number) => number,
-            None => create_first(&directory, &options)?,
+            None => create_first(&directory, options)?,
         };
-        directory.check(number)?;
-        let generation = Generation::open(&directory.path(number), &options)?;
+        Ok((directory, number))
+    }
+
+    fn go_on(
+        directory: Directory,
+        number: GenerationNumber,
+        generation: Generation,
+        options: LmdbOptions,
+    ) -> Result<Self, Error> {
         directory.remove_leftovers(number)?;
         let sizes = CachedSizes::default();
         sizes.set(generation.sizes()?);

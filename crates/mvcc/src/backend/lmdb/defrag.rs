@@ -30,6 +30,7 @@ use std::sync::Arc;
 
 use super::directory::{GenerationNumber, at};
 use super::generation::{Appends, Generation};
+use super::pages::Age;
 use super::snapshot::LmdbSnapshot;
 use super::verify::verify;
 use super::walk::{Position, STEP_BYTES};
@@ -159,7 +160,8 @@ impl Copy<'_> {
 impl Lmdb {
     /// Goes on with an installed generation that has the state of the current one.
     fn take_over(&self, number: GenerationNumber) -> Result<(), Error> {
-        let generation = Generation::open(&self.directory.path(number), &self.options)?;
+        let generation =
+            Generation::open(&self.directory.path(number), &self.options, Age::Newest)?;
         let sizes = generation.sizes()?;
         self.put_in_use(Arc::new(generation), sizes);
         Ok(())

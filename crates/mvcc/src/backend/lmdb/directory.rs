@@ -12,7 +12,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use super::pages;
+use super::pages::{self, Age};
 use crate::Error;
 
 /// The file in a generation that says how the rest is to be read.
@@ -127,6 +127,11 @@ impl Directory {
         check(&self.path(number))
     }
 
+    /// Refuses a generation that is open or that this version cannot read, whatever its data are.
+    pub(super) fn check_format(&self, number: GenerationNumber) -> Result<(), Error> {
+        check_format(&self.path(number))
+    }
+
     /// LMDB's data file of a finished generation.
     pub(super) fn data_file(&self, number: GenerationNumber) -> PathBuf {
         self.path(number).join(DATA_FILE)
@@ -210,6 +215,17 @@ fn create(path: &Path, last: &Path) -> io::Result<()> {
 
 /// Refuses a generation that is open, that this version cannot read, or that lacks files or their ends. Writes nothing.
 fn check(path: &Path) -> Result<(), Error> {
+    check_format(path)?;
+    // LMDB would create a missing file, and an empty store must not pass for the lost one.
+    let data = path.join(DATA_FILE);
+    if !pages::is_full_length(&data)? {
+        // The missing pages may be free ones. If not, LMDB would find out by a signal.
+        pages::check(&data, Age::Newest)?;
+    }
+    Ok(())
+}
+
+fn check_format(path: &Path) -> Result<(), Error> {
     let canonical = path.canonicalize().map_err(at("open generation", path))?;
     // Before any file is opened: closing a second handle of a file may drop LMDB's locks on it.
     if heed::env_closing_event(&canonical).is_some() {
@@ -221,12 +237,6 @@ fn check(path: &Path) -> Result<(), Error> {
         let found = String::from_utf8_lossy(&format[..format.len().min(80)]).into_owned();
         let reason = format!("unknown format {found:?}, this version reads {FORMAT:?}");
         return Err(at("read format of generation", &file)(reason));
-    }
-    // LMDB would create a missing file, and an empty store must not pass for the lost one.
-    let data = path.join(DATA_FILE);
-    if !pages::is_full_length(&data)? {
-        // The missing pages may be free ones. If not, LMDB would find out by a signal.
-        pages::check(&data)?;
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ use super::super::{Bucket, Op, Sizes, check_key};
 use super::cleaner::Cleaner;
 use super::directory::at;
 use super::file_system::name_full_disk;
+use super::pages::Age;
 use super::{LmdbOptions, row};
 use crate::Error;
 
@@ -44,7 +45,7 @@ pub(super) enum Appends {
 impl Generation {
     /// Creates an empty environment in an existing directory. It is durable when this returns.
     pub(super) fn create(path: &Path, options: &LmdbOptions) -> Result<Self, Error> {
-        let env = open_env(path, options)?;
+        let env = open_env(path, options, Age::Newest)?;
         let create = || {
             let mut txn = env.write_txn()?;
             let databases = in_order(|bucket| env.create_database(&mut txn, Some(bucket.name())))?;
@@ -55,9 +56,12 @@ impl Generation {
         Ok(Self::new(path, env, databases))
     }
 
-    /// Opens an environment that [`Generation::create`] made.
-    pub(super) fn open(path: &Path, options: &LmdbOptions) -> Result<Self, Error> {
-        let env = open_env(path, options)?;
+    /// Opens an environment that [`Generation::create`] made, as of one of its last two transactions.
+    ///
+    /// LMDB writes the next transaction in the place of the newest, so whoever goes back to the previous one must commit
+    /// something before anything is read in another way.
+    pub(super) fn open(path: &Path, options: &LmdbOptions, age: Age) -> Result<Self, Error> {
+        let env = open_env(path, options, age)?;
         env.clear_stale_readers()
             .map_err(at("clear stale readers", path))?;
         let open = || {
@@ -285,7 +289,7 @@ fn in_order(
     unsafe_code,
     reason = "a map of a file is sound only while nobody else changes the file"
 )]
-fn open_env(path: &Path, options: &LmdbOptions) -> Result<Env<WithoutTls>, Error> {
+fn open_env(path: &Path, options: &LmdbOptions, age: Age) -> Result<Env<WithoutTls>, Error> {
     let map_bytes = options.map_bytes.next_multiple_of(MAP_BYTES_UNIT);
     let map_bytes = usize::try_from(map_bytes).map_err(at("reserve map", path))?;
     let mut env_options = EnvOpenOptions::new().read_txn_without_tls();
@@ -293,10 +297,12 @@ fn open_env(path: &Path, options: &LmdbOptions) -> Result<Env<WithoutTls>, Error
         .map_size(map_bytes)
         .max_readers(options.readers_max)
         .max_dbs(Bucket::ALL.len() as u32);
-    if !options.read_ahead {
-        // SAFETY: the flag only advises the kernel. None of the flags that give up locks or syncs are ever set.
-        unsafe { env_options.flags(EnvFlags::NO_READ_AHEAD) };
-    }
+    let mut flags = EnvFlags::empty();
+    flags.set(EnvFlags::NO_READ_AHEAD, !options.read_ahead);
+    flags.set(EnvFlags::PREV_SNAPSHOT, age == Age::Previous);
+    // SAFETY: one flag only advises the kernel, the other chooses between two states of the file that are both durable. None
+    // of the flags that give up locks or syncs are ever set.
+    unsafe { env_options.flags(flags) };
     // SAFETY: the directory is the store's own, and whoever opens a store holds the lock of its data directory, so no
     // other process maps the file; in this process heed refuses to open it twice, and this crate never opens, writes,
     // renames or truncates the file of an open environment. Directories are removed only after their environment is

@@ -16,6 +16,7 @@ mod trees;
 use std::fs::File;
 use std::path::Path;
 
+pub(super) use self::meta::Age;
 use self::meta::{Meta, Tree};
 use self::places::META_PAGES;
 use self::trees::{Node, Trees};
@@ -56,17 +57,17 @@ pub(super) enum Damage {
 pub(super) fn is_full_length(data: &Path) -> Result<bool, Error> {
     let look = || {
         let file = File::open(data)?;
-        let meta = Meta::read(&file)?;
+        let meta = Meta::read(&file, Age::Newest)?;
         Ok(file.metadata()?.len() / meta.page_bytes as u64 > meta.last_page)
     };
     look().map_err(at::<Damage>("read data file", data))
 }
 
-/// Reads and judges the whole file. Nobody may write to it meanwhile.
-pub(super) fn check(data: &Path) -> Result<Checked, Error> {
+/// Reads and judges the whole file, as of one of its last two transactions. Nobody may write to it meanwhile.
+pub(super) fn check(data: &Path, age: Age) -> Result<Checked, Error> {
     let check = || {
         let file = File::open(data)?;
-        let meta = Meta::read(&file)?;
+        let meta = Meta::read(&file, age)?;
         check_store(Trees::new(file, &meta)?, &meta)
     };
     check().map_err(at::<Damage>("check data file", data))

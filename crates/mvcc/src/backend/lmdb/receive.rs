@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::directory::Directory;
 use super::generation::{Appends, Generation};
+use super::pages::Age;
 use super::snapshot::LmdbSnapshot;
 use super::verify::verify;
 use super::{Lmdb, Writer};
@@ -126,7 +127,7 @@ pub(super) fn install(lmdb: &Lmdb, received: u64, prepare: &mut Prepare<'_>) -> 
     lmdb.directory.install_received(received, next)?;
     fail::fail_point!("stateAfterRename");
     let path = lmdb.directory.path(next);
-    let generation = Arc::new(Generation::open(&path, &lmdb.options)?);
+    let generation = Arc::new(Generation::open(&path, &lmdb.options, Age::Newest)?);
     let sizes = generation.sizes()?;
     prepare(&LmdbSnapshot::new(Arc::clone(&generation))?)?;
     fail::fail_point!("stateBeforePublish");

@@ -5,6 +5,7 @@ mod damage;
 mod full_disk;
 mod measure;
 mod prune;
+mod torn_meta;
 
 use std::fs;
 use std::path::PathBuf;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Lmdb;
 use super::directory::Directory;
 use super::generation::Generation;
-use super::pages::{self, Checked};
+use super::pages::{self, Age, Checked};
 use super::snapshot::LmdbSnapshot;
 use super::walk::{Position, STEP_BYTES};
 use crate::Error;
@@ -25,7 +25,7 @@ impl Lmdb {
             return Ok(Checked::default());
         };
         directory.check(number)?;
-        pages::check(&directory.data_file(number))
+        pages::check(&directory.data_file(number), Age::Newest)
     }
 
     /// Reads every row and verifies its checksum, and returns the number of rows.

@@ -49,15 +49,24 @@ pub(super) struct Tree {
     pub(super) root: u64,
 }
 
+/// One of the last two transactions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Age {
+    Newest,
+    /// What LMDB goes back to when it is asked to.
+    Previous,
+}
+
 impl Meta {
-    /// The newer of the two. Both must be there, as LMDB demands.
-    pub(super) fn read(file: &File) -> Result<Self, Damage> {
+    /// The newer of the two, or the older. Both must be there, as LMDB demands.
+    pub(super) fn read(file: &File, age: Age) -> Result<Self, Damage> {
         let first = Self::read_at(file, 0)?;
         let second = Self::read_at(file, first.page_bytes as u64)?;
         if first.page_bytes != second.page_bytes {
             return Err(Damage::NotLmdb);
         }
-        Ok(if second.transaction > first.transaction {
+        let second_is_newer = second.transaction > first.transaction;
+        Ok(if second_is_newer == (age == Age::Newest) {
             second
         } else {
             first

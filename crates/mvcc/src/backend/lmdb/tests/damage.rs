@@ -148,6 +148,19 @@ fn a_place_that_cannot_be_a_directory_is_refused() {
     assert!(open_error(&directory.path().join("store")).contains("FORMAT"));
 }
 
+/// A few of these in turn make a store with all kinds of pages.
+pub(super) fn batch_for_all_kinds_of_pages(n: u8) -> Vec<Op> {
+    let mut ops: Vec<_> = Bucket::ALL
+        .map(|bucket| put(bucket, &[n], bucket.name().as_bytes()))
+        .into();
+    ops.push(put(Bucket::Key, &[n, n], &vec![n; 9_000]));
+    ops.extend(
+        (0..40).map(|row| put(Bucket::Auth, &[&[row, n][..], &[1; 300]].concat(), b"<row>")),
+    );
+    ops.extend((0..20).map(|row| delete(Bucket::Auth, &[&[row, n / 2][..], &[1; 300]].concat())));
+    ops
+}
+
 /// A closed store with all kinds of pages (branches, leaves, large values, a free list), its data file, and the states
 /// that a reader may find: the last one and the one before.
 fn closed_with_all_kinds_of_pages() -> (TempDir, PathBuf, [Model; 2]) {
@@ -155,16 +168,7 @@ fn closed_with_all_kinds_of_pages() -> (TempDir, PathBuf, [Model; 2]) {
     let mut model = Model::default();
     let mut before = Model::default();
     for n in 0..4_u8 {
-        let mut ops: Vec<_> = Bucket::ALL
-            .map(|bucket| put(bucket, &[n], bucket.name().as_bytes()))
-            .into();
-        ops.push(put(Bucket::Key, &[n, n], &vec![n; 9_000]));
-        ops.extend(
-            (0..40).map(|row| put(Bucket::Auth, &[&[row, n][..], &[1; 300]].concat(), b"<row>")),
-        );
-        ops.extend(
-            (0..20).map(|row| delete(Bucket::Auth, &[&[row, n / 2][..], &[1; 300]].concat())),
-        );
+        let ops = batch_for_all_kinds_of_pages(n);
         before = model.clone();
         model.apply(&ops);
         commit(&lmdb, ops);
