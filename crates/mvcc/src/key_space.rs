@@ -13,6 +13,7 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 use crate::backend::{Backend, Snapshot};
+use crate::compaction_hashes::{CompactionHashes, Span};
 use crate::flusher::Flusher;
 use crate::index::Index;
 use crate::link::{DELETES_RUN, Flushed, Ring, ToFlusher};
@@ -89,6 +90,12 @@ struct Link {
     flush_asked: bool,
 }
 
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.shared.close_hashes();
+    }
+}
+
 /// A backend snapshot, taken when first needed.
 #[derive(Default)]
 struct Lazy(Option<Box<dyn Snapshot>>);
@@ -145,6 +152,7 @@ impl KeySpace {
             deletes_pending: AtomicUsize::new(0),
             gate: Mutex::default(),
             pauses: Pauses::default(),
+            hashes: CompactionHashes::default(),
             ring: Arc::downgrade(&ring),
         });
         let flusher = Flusher::new(shared.clone(), inbox, rings, outbox, revision, options);
@@ -223,10 +231,11 @@ impl KeySpace {
         if revision > self.revision {
             return Err(Error::Future);
         }
-        self.compacted = revision;
+        let previous = std::mem::replace(&mut self.compacted, revision);
         self.put_row(Bucket::Meta, SCHEDULED_COMPACTION, compaction_row(revision));
         // Nothing may be deleted before the mark is durable, so the work begins after the flush of the next view.
-        self.compactor.schedule(revision, self.batch + 1);
+        let span = Span { previous, revision };
+        self.compactor.schedule(span, self.batch + 1);
         Ok(())
     }
 
@@ -256,6 +265,9 @@ impl KeySpace {
         }
         let view = Arc::new(self.view());
         self.link.shared.current.store(view.clone());
+        if let Some(span) = self.compactor.take_new() {
+            self.link.shared.announce_compaction(&view, span);
+        }
         self.snapshot = Lazy::default();
         if self.unflushed_bytes() >= self.options.flush_bytes || self.compactor.waits_for_flush() {
             self.ask_for_flush();

@@ -35,6 +35,7 @@
 
 pub mod backend;
 mod change;
+mod compaction_hashes;
 mod error;
 mod evaluate;
 mod export;
@@ -59,6 +60,7 @@ mod write_txn;
 
 pub use backend::Bucket;
 pub use change::{Change, ChangeKind, Changes};
+pub use compaction_hashes::CompactionHasher;
 pub use error::Error;
 pub use export::{Export, ExportHead};
 pub use flusher::{Flusher, Progress, Wake};

@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 use crate::backend::Backend;
+use crate::compaction_hashes::CompactionHashes;
 use crate::index::Index;
 use crate::link::Ring;
 use crate::overlay::Overlay;
@@ -165,6 +166,7 @@ pub(crate) struct Shared {
     /// Held from before a flush looks at the newest view until it is reported, and while a state is being installed.
     pub(crate) gate: Mutex<()>,
     pub(crate) pauses: Pauses,
+    pub(crate) hashes: CompactionHashes,
     /// Wakes the flusher, which ends with the key space and not with those who only read.
     pub(crate) ring: Weak<Sender<Ring>>,
 }

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::compaction_hashes::Span;
 use crate::index::Index;
 use crate::link::ToFlusher;
 use crate::meta::Marks;
@@ -16,6 +17,8 @@ pub(crate) const DELETES_PENDING_MAX: usize = 2_000_000;
 pub(crate) struct Compactor {
     scheduled: Option<Scheduled>,
     running: Option<Running>,
+    /// The newest compaction, until a view that has it is published.
+    new: Option<Span>,
     flushed_batch: u64,
 }
 
@@ -48,9 +51,16 @@ impl Compactor {
         }
     }
 
-    pub(crate) fn schedule(&mut self, revision: i64, batch: u64) {
+    pub(crate) fn schedule(&mut self, span: Span, batch: u64) {
         fail::fail_point!("compactBeforeCommitScheduledCompact");
+        let Span { revision, .. } = span;
         self.scheduled = Some(Scheduled { revision, batch });
+        self.new = Some(span);
+    }
+
+    /// The compaction that came since the last call.
+    pub(crate) fn take_new(&mut self) -> Option<Span> {
+        self.new.take()
     }
 
     pub(crate) fn flushed(&mut self, batch: u64) {

@@ -110,6 +110,7 @@ impl KeySpace {
         finished.store(marks.finished, Ordering::Release);
         let flushed_index = &shared.flushed_index;
         flushed_index.store(marks.applied_index, Ordering::Release);
+        shared.forget_hashes();
         // What is pinned is a snapshot of the old state.
         shared.commits.fetch_add(1, Ordering::Release);
         self.send(ToFlusher::Installed {

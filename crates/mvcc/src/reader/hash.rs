@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use crate::backend::{Bucket, Snapshot};
+use crate::compaction_hashes::Span;
 use crate::meta;
 use crate::revision::encode_revision;
 use crate::row::KeyValue;
@@ -27,8 +28,12 @@ pub struct HashKv {
 struct Rule<'v> {
     view: &'v View,
     revision: i64,
+    /// The compaction that the hash knows of: the view's, or the one before it.
+    compacted: i64,
     /// Rows up to the compaction count only if a read at this revision sees them.
     seen_at: i64,
+    /// Whether nobody waits for the hash when the key space is gone.
+    is_idle_work: bool,
 }
 
 /// A running CRC-32C.
@@ -49,14 +54,29 @@ impl<'v> Rule<'v> {
         Self {
             view,
             revision,
+            compacted: view.compacted,
             seen_at,
+            is_idle_work: false,
+        }
+    }
+
+    /// Of what a compaction leaves, in the first view that has it.
+    ///
+    /// etcd's exception for an empty store has no part in this: a compaction keeps the change at its own revision.
+    fn of_span(view: &'v View, span: Span) -> Self {
+        Self {
+            view,
+            revision: span.revision,
+            compacted: span.previous,
+            seen_at: span.revision,
+            is_idle_work: true,
         }
     }
 
     /// Whether a row counts, as if all superseded ones had been deleted already.
     fn counts(&self, record: RecordKey, row: &[u8]) -> Result<bool, Error> {
         let main = record.revision.main;
-        if main > self.view.compacted {
+        if main > self.compacted {
             return Ok(main <= self.revision);
         }
         if record.tombstone {
@@ -72,14 +92,31 @@ impl<'v> Rule<'v> {
 impl Reader {
     /// The hash of all keys and their history at a main revision, 0 for the current one; equal to etcd's.
     ///
-    /// Does not depend on how far superseded rows are deleted. Reads the whole store, in steps with a snapshot each: a
-    /// task for a thread of its own. A negative revision hashes nothing, as in etcd.
+    /// Where a compaction's hash is kept, that is the answer, with the compaction before it: see
+    /// [`Views::compaction_hash`](crate::Views::compaction_hash). Otherwise as [`Reader::hash_anew`].
     ///
-    /// Source: etcd's `HashKV`; the answers that etcd caches when a compaction ends are not part of this.
+    /// Source: etcd's `HashKV`.
+    ///
+    /// # Errors
+    /// As [`Reader::hash_anew`].
+    pub fn hash_kv(&mut self, view: &View, revision: i64) -> Result<HashKv, Error> {
+        // A compaction at 0 is possible, and no other revision is called 0.
+        let known = self.views.compaction_hash(revision);
+        match known.filter(|_| revision != 0) {
+            Some(known) => Ok(known),
+            None => self.hash_anew(view, revision),
+        }
+    }
+
+    /// The hash of all keys and their history at a main revision, 0 for the current one, from the rows.
+    ///
+    /// A function of the history, of `revision` and of the latest compaction, which the result tells: it does not depend on
+    /// how far superseded rows are deleted. Reads the whole store, in steps with a snapshot each: a task for a thread of
+    /// its own. A negative revision hashes nothing, as in etcd.
     ///
     /// # Errors
     /// [`Error::Future`]; [`Error::Compacted`], also when the revision is compacted meanwhile; errors of the backend.
-    pub fn hash_kv(&mut self, view: &View, revision: i64) -> Result<HashKv, Error> {
+    pub fn hash_anew(&mut self, view: &View, revision: i64) -> Result<HashKv, Error> {
         let mut newer = None;
         loop {
             let view = newer.as_deref().unwrap_or(view);
@@ -95,6 +132,18 @@ impl Reader {
             }
             newer = Some(self.newer_view());
         }
+    }
+
+    /// The hash of what a compaction left, in the first view that has it; `None` if rows may be missing already, or nobody
+    /// needs it any more.
+    pub(crate) fn hash_span(&mut self, view: &View, span: Span) -> Result<Option<HashKv>, Error> {
+        let mut digest = Digest(0);
+        let whole = self.add_keys(Rule::of_span(view, span), &mut digest)?;
+        Ok(whole.then_some(HashKv {
+            hash: digest.0,
+            compact_revision: span.previous,
+            hash_revision: span.revision,
+        }))
     }
 
     /// A hash of all buckets: etcd's `Hash`, without what may differ between members that hold the same.
@@ -130,7 +179,10 @@ impl Reader {
         let mut next = Some(Revision::default());
         while let Some(low) = next {
             self.idle();
-            if !self.pin(i64::MAX)? || self.deleting() > view.compacted {
+            if rule.is_idle_work && self.views.shared.hashes.is_closed() {
+                return Ok(false);
+            }
+            if !self.pin(i64::MAX)? || self.deleting() > rule.compacted {
                 return Ok(false);
             }
             let snapshot = self.snapshot().expect("pinned just now");

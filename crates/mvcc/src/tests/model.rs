@@ -206,6 +206,21 @@ impl Model {
         row.encode(&change.key)
     }
 
+    /// etcd's rule for the hash of a compaction: the rows from the compaction before, and of the earlier ones those that it
+    /// keeps.
+    pub(super) fn compaction_hash(&self, previous: i64, revision: i64) -> u32 {
+        let kept = self.seen(revision);
+        let mut bytes = b"key".to_vec();
+        for change in &self.changes {
+            let main = change.revision.main;
+            if main <= revision && (main > previous || kept.contains(&change.revision)) {
+                bytes.extend(record_key(change).encode());
+                bytes.extend(self.stored(change));
+            }
+        }
+        crc32c::crc32c(&bytes)
+    }
+
     /// etcd's rule for `HashKV` over the records that are left when a compaction has done all its work.
     pub(super) fn hash(&self, revision: i64) -> u32 {
         let compacted = self.compacted;

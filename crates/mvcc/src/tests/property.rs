@@ -1,6 +1,7 @@
 //! Random runs against the model: transactions, all kinds of reads, compaction, flushes and restarts anywhere.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -8,8 +9,8 @@ use rand::{Rng, SeedableRng};
 use super::model::{Answer, Model, ModelChange, Refusal};
 use crate::backend::{Backend, BrokenCommit, Memory};
 use crate::{
-    Bucket, ChangeKind, Error, Flusher, KeyRange, KeySpace, Options, RangeQuery, Reader, Revision,
-    SortOrder, SortTarget, View, WriteTxn,
+    Bucket, ChangeKind, CompactionHasher, Error, Flusher, KeyRange, KeySpace, Options, RangeQuery,
+    Reader, Revision, SortOrder, SortTarget, View, WriteTxn,
 };
 
 struct World {
@@ -20,6 +21,10 @@ struct World {
     space: KeySpace,
     flusher: Flusher,
     reader: Reader,
+    hasher: CompactionHasher,
+    /// Compactions by their revision, each with the one before; what a crash has undone included.
+    compactions: Vec<(i64, i64)>,
+    hashes_made: usize,
     model: Model,
     applied: u64,
     /// Each published state: the views of this life, and what a restart may come back to.
@@ -129,6 +134,7 @@ impl World {
     fn new(seed: u64, backend: Arc<dyn Backend>, memory: Option<Arc<Memory>>) -> Self {
         let (space, flusher) = open(&backend);
         let reader = space.views().reader();
+        let hasher = space.views().compaction_hasher();
         let mut world = Self {
             rng: SmallRng::seed_from_u64(seed),
             backend,
@@ -136,6 +142,9 @@ impl World {
             space,
             flusher,
             reader,
+            hasher,
+            compactions: Vec::new(),
+            hashes_made: 0,
             model: Model::new(),
             applied: 0,
             published: Vec::new(),
@@ -182,6 +191,8 @@ impl World {
             92..94 => self.small_row(),
             94 => self.restart(),
             95 => self.crash(),
+            96 => self.hash_compaction(),
+            97 => self.hasher.rest(Duration::ZERO),
             _ => self.reader.idle(),
         }
         for _ in 0..3 {
@@ -264,6 +275,7 @@ impl World {
         } else if revision > self.model.revision {
             Err(Refusal::Future)
         } else {
+            self.compactions.push((self.model.compacted, revision));
             self.model.compacted = revision;
             Ok(())
         };
@@ -322,6 +334,7 @@ impl World {
     /// Takes the model back to what the backend holds.
     fn come_back(&mut self) {
         self.reader = self.space.views().reader();
+        self.hasher = self.space.views().compaction_hasher();
         let applied = self.space.applied().0;
         let mark = self
             .published
@@ -446,11 +459,29 @@ impl World {
         assert_eq!(found, model.history(low, next - 1));
     }
 
+    /// Makes the hash of the newest compaction, however far its deletes and those of earlier ones have come.
+    fn hash_compaction(&mut self) {
+        let Some(hash) = self.hasher.hash_newest().unwrap() else {
+            return;
+        };
+        self.hashes_made += 1;
+        let (previous, revision) = (hash.compact_revision, hash.hash_revision);
+        assert!(self.compactions.contains(&(previous, revision)));
+        let expected = self.model.compaction_hash(previous, revision);
+        assert_eq!(hash.hash, expected, "{hash:?}");
+        let views = self.space.views();
+        assert_eq!(views.compaction_hash(revision), Some(hash));
+        let kept = views.compaction_hashes();
+        assert!(kept.len() <= 10 && kept.is_sorted_by(|a, b| a.hash_revision > b.hash_revision));
+        let answer = self.reader.hash_kv(&self.reader.view(), revision).unwrap();
+        assert!(revision == 0 || answer == hash, "{answer:?}, not {hash:?}");
+    }
+
     fn check_hash(&mut self) {
         let (view, model) = self.random_view();
         let newest = self.newest_model();
         let revision = self.rng.random_range(0..=model.revision + 1);
-        match self.reader.hash_kv(&view, revision) {
+        match self.reader.hash_anew(&view, revision) {
             Ok(hash) => {
                 // A later compaction may have made the reader start again in the newest view.
                 let model = if hash.compact_revision == model.compacted {
@@ -476,6 +507,7 @@ impl World {
     /// Lets all work end, then looks at what is left in the backend.
     fn settle(&mut self) {
         self.publish();
+        self.hash_compaction();
         loop {
             self.flusher.flush().unwrap();
             let more = self.space.maintain();
@@ -559,7 +591,8 @@ fn model_change(change: &crate::Change) -> ModelChange {
     }
 }
 
-fn run(seed: u64, steps: usize, backend: Arc<dyn Backend>, memory: Option<Arc<Memory>>) {
+/// Returns how many compactions were hashed.
+fn run(seed: u64, steps: usize, backend: Arc<dyn Backend>, memory: Option<Arc<Memory>>) -> usize {
     println!("seed {seed}");
     let mut world = World::new(seed, backend, memory);
     for _ in 0..steps {
@@ -574,19 +607,19 @@ fn run(seed: u64, steps: usize, backend: Arc<dyn Backend>, memory: Option<Arc<Me
         world.check_history();
         world.check_hash();
     }
+    world.hashes_made
 }
 
-fn run_in_memory(seed: u64, steps: usize) {
+fn run_in_memory(seed: u64, steps: usize) -> usize {
     let memory = Arc::new(Memory::new());
-    run(seed, steps, memory.clone(), Some(memory));
+    run(seed, steps, memory.clone(), Some(memory))
 }
 
-/// covers: P-KV-02, P-KV-04, P-KV-06, P-KV-07, P-KV-10, P-KV-11, P-KV-12, P-W-08, R-009, R-022, R-031
+/// covers: P-KV-02, P-KV-04, P-KV-06, P-KV-07, P-KV-10, P-KV-11, P-KV-12, P-W-08, R-009, R-022, R-031, D-23
 #[test]
 fn agrees_with_the_model_in_memory() {
-    for seed in 0..25 {
-        run_in_memory(seed, 250);
-    }
+    let hashed: usize = (0..25).map(|seed| run_in_memory(seed, 250)).sum();
+    assert!(hashed > 25, "{hashed} compactions were hashed");
 }
 
 #[test]
