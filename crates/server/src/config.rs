@@ -64,6 +64,8 @@ pub struct Config {
     pub limits: Limits,
     /// Forgetting of history.
     pub compaction: Compaction,
+    /// When members are compared.
+    pub checks: Checks,
     /// Who may call the HTTP pages.
     pub web: Web,
     /// What the log looks like.
@@ -228,6 +230,15 @@ pub struct Compaction {
     pub batch_limit: usize,
     /// Pause between two steps.
     pub sleep_interval: Duration,
+}
+
+/// When the leader compares what the members hold. Each period is one from its start.
+#[derive(Debug, Clone, Copy)]
+pub struct Checks {
+    /// Period of comparing the hashes of compactions; `None` for never.
+    pub compactions: Option<Duration>,
+    /// Period of comparing the newest state, for which each member reads everything; `None` for never.
+    pub newest: Option<Duration>,
 }
 
 /// Who may call the HTTP pages.

@@ -41,6 +41,7 @@ pub(crate) use read_rounds::{Passed, ReadRounds};
 pub(crate) use reconfiguration::Reachable;
 pub(crate) use waiters::{Outcome, Waiters};
 
+use crate::divergence::Comparisons;
 use crate::grpc::status;
 use crate::ids::{ClusterId, RequestIds};
 use crate::mailbox::Mailbox;
@@ -109,6 +110,7 @@ pub(crate) struct Engine {
     /// Where renewals gather that the leader must make.
     pub(crate) renewals: Renewals,
     pub(crate) leader_line: LeaderLine,
+    pub(crate) comparisons: Comparisons,
     /// Whether this member is a learner.
     pub(crate) learner: Arc<AtomicBool>,
     pub(crate) read_rounds: Arc<ReadRounds>,

@@ -27,6 +27,7 @@ pub mod logging;
 pub mod peer;
 pub mod version;
 
+mod divergence;
 mod engine;
 mod grpc;
 mod mailbox;

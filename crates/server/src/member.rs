@@ -16,7 +16,8 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::config::Config;
+use crate::config::{Config, Gate};
+use crate::divergence;
 use crate::mailbox::Mailbox;
 use crate::serve::Runtimes;
 use crate::watching::Watching;
@@ -103,7 +104,7 @@ async fn live(config: &Config) -> Result<Ended, Error> {
     let mut fatal = std::pin::pin!(fatal);
     let removed = opened.removed();
     let mut removed = std::pin::pin!(removed);
-    let upkeep = upkeep::start(&opened.engine, config, inboxes);
+    let upkeep = upkeep::start(&opened.engine, config, inboxes, initialized);
     let peers = opened.talk(listeners.take_peer())?;
 
     let engine = opened.engine.clone();
@@ -129,6 +130,11 @@ async fn live(config: &Config) -> Result<Ended, Error> {
             return Ok(Ended::Removed);
         }
         fatal = &mut fatal => return Err(fatal),
+    }
+    let is_checked = config.gates.is_enabled(Gate::InitialCorruptCheck);
+    if initialized && is_checked {
+        let check = divergence::check_before_serving(&engine);
+        check.await.map_err(Error::Start)?;
     }
     let version = {
         let engine = opened.engine.clone();

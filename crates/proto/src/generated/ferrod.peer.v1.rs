@@ -341,14 +341,13 @@ pub struct StateReceipt {
     #[prost(uint64, tag = "1")]
     pub bytes: u64,
 }
-/// Of whom the caller takes for the leader; the last kind is asked of everybody.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Question {
     #[prost(fixed64, tag = "1")]
     pub cluster: u64,
     #[prost(fixed64, tag = "2")]
     pub to: u64,
-    #[prost(oneof = "question::Content", tags = "3, 4, 5, 6")]
+    #[prost(oneof = "question::Content", tags = "3, 4, 5, 6, 7, 8")]
     pub content: ::core::option::Option<question::Content>,
 }
 /// Nested message and enum types in `Question`.
@@ -363,11 +362,15 @@ pub mod question {
         Promote(super::Promotion),
         #[prost(message, tag = "6")]
         Suspect(super::Suspect),
+        #[prost(message, tag = "7")]
+        Hash(super::HashWanted),
+        #[prost(message, tag = "8")]
+        Compare(super::Comparison),
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Answer {
-    #[prost(oneof = "answer::Content", tags = "1, 2, 3, 4")]
+    #[prost(oneof = "answer::Content", tags = "1, 2, 3, 4, 5, 6")]
     pub content: ::core::option::Option<answer::Content>,
 }
 /// Nested message and enum types in `Answer`.
@@ -382,6 +385,10 @@ pub mod answer {
         Promoted(super::Promoted),
         #[prost(message, tag = "4")]
         Standing(super::Standing),
+        #[prost(message, tag = "5")]
+        Hash(super::HashTold),
+        #[prost(message, tag = "6")]
+        Comparison(super::ComparisonBegun),
     }
 }
 /// Leases that clients of the caller want renewed.
@@ -448,6 +455,32 @@ pub struct Confirmed {
     #[prost(fixed64, repeated, tag = "2")]
     pub voters: ::prost::alloc::vec::Vec<u64>,
 }
+/// What the called member holds at a revision, as the other members are asked too.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HashWanted {
+    #[prost(int64, tag = "1")]
+    pub revision: i64,
+    /// The latest compaction that the hash is to know of, -1 for none.
+    #[prost(int64, tag = "2")]
+    pub compact_revision: i64,
+    /// The hash that was made of the compaction at that revision. If not set, it is made now, once the member has come so
+    /// far.
+    #[prost(bool, tag = "3")]
+    pub of_compaction: bool,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HashTold {
+    /// Whether the member has such a hash.
+    #[prost(bool, tag = "1")]
+    pub known: bool,
+    #[prost(fixed32, tag = "2")]
+    pub hash: u32,
+}
+/// The leader is to compare the members now: the caller has just started.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Comparison {}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ComparisonBegun {}
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -636,7 +669,7 @@ pub mod peer_client {
                 .insert(GrpcMethod::new("ferrod.peer.v1.Peer", "StreamState"));
             self.inner.streaming(req, path, codec).await
         }
-        /// Asks the leader what only it can tell or do. The answer to another's question is a gRPC status.
+        /// Asks one member what only it can tell or do, mostly the leader. The answer to another's question is a gRPC status.
         pub async fn ask(
             &mut self,
             request: impl tonic::IntoRequest<super::Question>,
@@ -697,7 +730,7 @@ pub mod peer_server {
             tonic::Response<Self::StreamStateStream>,
             tonic::Status,
         >;
-        /// Asks the leader what only it can tell or do. The answer to another's question is a gRPC status.
+        /// Asks one member what only it can tell or do, mostly the leader. The answer to another's question is a gRPC status.
         async fn ask(
             &self,
             request: tonic::Request<super::Question>,

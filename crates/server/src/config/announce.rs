@@ -196,8 +196,14 @@ impl Config {
                 "initial-corrupt-check",
                 self.gates.is_enabled(Gate::InitialCorruptCheck),
             )
-            .field("corrupt-check-time-interval", "0s")
-            .field("compact-check-time-interval", "1m0s")
+            .field(
+                "corrupt-check-time-interval",
+                span(self.checks.newest.unwrap_or_default()),
+            )
+            .field(
+                "compact-check-time-interval",
+                span(self.checks.compactions.unwrap_or_default()),
+            )
             .field("auto-compaction-mode", &self.compaction.mode)
             .field("auto-compaction-retention", retention.to_string())
             .field("auto-compaction-interval", retention.to_string())

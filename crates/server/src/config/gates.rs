@@ -78,7 +78,7 @@ impl Gate {
         }
     }
 
-    /// How sure etcd is of it. Beta gates are on by default, alpha gates off.
+    /// How sure etcd is of it.
     #[must_use]
     pub fn stage(self) -> Stage {
         match self {
@@ -87,8 +87,9 @@ impl Gate {
         }
     }
 
+    /// As in etcd, but for one: that members differ must not go unnoticed because nobody has asked.
     fn default_value(self) -> bool {
-        self.stage() == Stage::Beta
+        self.stage() == Stage::Beta || self == Gate::CompactHashCheck
     }
 }
 
@@ -209,7 +210,8 @@ mod tests {
     fn defaults_follow_the_stage() {
         let gates = FeatureGates::parse("").unwrap();
         assert!(gates.is_enabled(Gate::FastLeaseKeepAlive));
-        assert!(!gates.is_enabled(Gate::CompactHashCheck));
+        assert!(gates.is_enabled(Gate::CompactHashCheck));
+        assert!(!gates.is_enabled(Gate::InitialCorruptCheck));
         assert_eq!(gates.log_text(), "");
         assert_eq!(gates.report().count(), 11);
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::options::Options;
 use super::sources::{Settings, Source};
 use super::{
-    AutoCompaction, Cluster, ClusterState, Compaction, Config, FeatureGates, GoDuration, Limits,
-    Listen, Quota, Raft, Storage, Told, Web,
+    AutoCompaction, Checks, Cluster, ClusterState, Compaction, Config, FeatureGates, Gate,
+    GoDuration, Limits, Listen, Quota, Raft, Storage, Told, Web,
 };
 use crate::logging;
 
@@ -100,6 +100,16 @@ pub(crate) fn config(settings: Settings, parts: Parts) -> Config {
                 limit => to_usize(limit.unsigned_abs()),
             },
             sleep_interval: or_default(options.compaction_sleep_interval, 10),
+        },
+        checks: Checks {
+            compactions: parts
+                .gates
+                .is_enabled(Gate::CompactHashCheck)
+                .then(|| options.compact_hash_check_time.to_std()),
+            newest: options
+                .corrupt_check_time
+                .is_positive()
+                .then(|| options.corrupt_check_time.to_std()),
         },
         web: Web {
             cors: options.cors,

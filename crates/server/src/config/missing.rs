@@ -13,7 +13,6 @@ const TLS: &str = "TLS is";
 const DISCOVERY: &str = "discovery is";
 const TRACING: &str = "distributed tracing is";
 const AUTH: &str = "authentication is";
-const HASH_CHECK: &str = "checking members against each other is";
 
 /// Flags, each with what is missing. They may be given with their default value.
 #[rustfmt::skip]
@@ -66,14 +65,11 @@ const FLAGS: &[(&str, &str)] = &[
     ("distributed-tracing-service-name", TRACING),
     ("distributed-tracing-instance-id", TRACING),
     ("distributed-tracing-sampling-rate", TRACING),
-    ("corrupt-check-time", HASH_CHECK),
-    ("compact-hash-check-time", HASH_CHECK),
     ("memory-mlock", "locking memory is"),
 ];
 
 /// Feature gates, each with what is missing. They may be off.
 const GATES: &[(Gate, &str)] = &[
-    (Gate::CompactHashCheck, HASH_CHECK),
     (Gate::LeaseCheckpoint, "checkpointing leases is"),
     (Gate::LeaseCheckpointPersist, "checkpointing leases is"),
     (

@@ -25,6 +25,7 @@ use super::heal::{Healing, OpenError, of_backend, of_node, of_store};
 use super::join::NewMember;
 use super::upkeep::Inboxes;
 use crate::config::{Config, MemberUrl};
+use crate::divergence::{self, Comparisons};
 use crate::engine::{
     Engine, FlushLoop, Lessor, Limits, Machine, NodeObserver, PendingChanges, Quota, ReadRounds,
     Renewals, Waiters,
@@ -45,6 +46,7 @@ pub(super) struct Opened {
     pub(super) mailboxes: Vec<Arc<Mailbox>>,
     node: Node<Machine>,
     flush: JoinHandle<()>,
+    hashing: JoinHandle<()>,
     fatal: watch::Receiver<Option<String>>,
     peers: Arc<Context>,
     /// Until the peers are talked to.
@@ -173,6 +175,8 @@ pub(super) fn open(
         .name("flush".to_owned())
         .spawn(move || flush.run())
         .map_err(|source| Error::system("start a thread", source))?;
+    let hashing = divergence::start_hashing(&views, clock.clone())
+        .map_err(|source| Error::system("start a thread", source))?;
     let (questions, questions_inbox) = mpsc::channel(QUESTIONS_MAX);
     let peers = Arc::new(Context {
         cluster_id: ClusterId(cluster),
@@ -220,6 +224,7 @@ pub(super) fn open(
         peers: directory,
         renewals,
         leader_line,
+        comparisons: Comparisons::default(),
         learner,
         read_rounds,
         ids: Arc::new(RequestIds::new(MemberId(member), millis)),
@@ -234,6 +239,7 @@ pub(super) fn open(
         mailboxes,
         node,
         flush,
+        hashing,
         fatal: fatal_seen,
         peers,
         state_orders: Some(state_orders),
@@ -303,9 +309,9 @@ impl Opened {
             .map_err(|source| Error::system("stop the log", source))?;
         // Copies of the state may be on their way, in or out of the backend.
         peers.stop();
-        // The flusher ends when the key space is gone.
+        // Both threads end when the key space is gone.
         drop(machine);
-        let _panicked = self.flush.join();
+        let _panicked = (self.flush.join(), self.hashing.join());
         match &*self.fatal.borrow() {
             Some(text) => Err(Error::Fatal(text.clone())),
             None => Ok(()),

@@ -1,4 +1,4 @@
-//! What a member does by the clock: ends waits, expires leases, compacts.
+//! What a member does by the clock: ends waits, expires leases, compacts, compares itself with the others.
 
 mod auto_compaction;
 
@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::config::Config;
+use crate::divergence;
 use crate::engine::{Engine, Forwarded, forward_renewals};
 use crate::mailbox::Mailbox;
 use crate::peer::ask::Asked;
@@ -32,14 +33,23 @@ pub(super) struct Inboxes {
     pub(super) questions: mpsc::Receiver<Asked>,
 }
 
-/// Starts everything; it goes on until the set is dropped.
-pub(super) fn start(engine: &Arc<Engine>, config: &Config, inboxes: Inboxes) -> JoinSet<()> {
+/// Starts everything; it goes on until the set is dropped. A member that had data before asks to be compared.
+pub(super) fn start(
+    engine: &Arc<Engine>,
+    config: &Config,
+    inboxes: Inboxes,
+    had_data: bool,
+) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     tasks.spawn(end_waits(engine.clone()));
     tasks.spawn(expire_leases(engine.clone()));
     tasks.spawn(forward_renewals(engine.clone(), inboxes.renewals));
     tasks.spawn(answer_questions(engine.clone(), inboxes.questions));
     tasks.spawn(auto_compaction::run(engine.clone(), config.compaction.auto));
+    tasks.spawn(divergence::compare(engine.clone(), config.checks));
+    if had_data {
+        tasks.spawn(divergence::ask_for_comparison(engine.clone()));
+    }
     tasks
 }
 
@@ -61,7 +71,7 @@ async fn end_waits(engine: Arc<Engine>) {
     }
 }
 
-/// Answers what other members ask of the leader, each question on its own: one may wait for a quorum.
+/// Answers what other members ask, each question on its own: one may wait for a quorum.
 async fn answer_questions(engine: Arc<Engine>, mut questions: mpsc::Receiver<Asked>) {
     let mut answering = JoinSet::new();
     while let Some(Asked { content, reply }) = questions.recv().await {
@@ -73,6 +83,8 @@ async fn answer_questions(engine: Arc<Engine>, mut questions: mpsc::Receiver<Ask
                 question::Content::TimeToLive(wanted) => engine.answer_time_to_live(wanted).await,
                 question::Content::Promote(wanted) => engine.answer_promotion(wanted).await,
                 question::Content::Suspect(asked) => engine.answer_suspect(asked).await,
+                question::Content::Hash(wanted) => engine.answer_hash(wanted).await,
+                question::Content::Compare(_) => engine.answer_comparison(),
             };
             // Who asked may have gone away.
             let _gone = reply.send(answer);

@@ -1,5 +1,5 @@
-//! Questions that only the leader can answer: asked by the others over the peer port, one call each. A member that has lost
-//! its log asks everybody.
+//! Questions to one member, mostly what only the leader can answer: asked over the peer port, one call each. A member that has
+//! lost its log asks everybody.
 //!
 //! A question is not a message of raft: it may be asked again, and who asks waits for the answer.
 
@@ -29,6 +29,15 @@ pub(crate) struct Asked {
 /// Where questions that come in wait.
 pub(crate) type Questions = mpsc::Sender<Asked>;
 
+/// How long one URL may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// To connect.
+    pub(crate) connect: Duration,
+    /// To answer, connecting included.
+    pub(crate) answer: Duration,
+}
+
 /// Asks one member, at each of its URLs until one answers; no URL takes longer than `patience`.
 ///
 /// # Errors
@@ -40,6 +49,24 @@ pub(crate) async fn ask(
     content: question::Content,
     patience: Duration,
 ) -> Result<Answer, Status> {
+    let patience = Patience {
+        connect: patience,
+        answer: patience,
+    };
+    ask_patiently(cluster, to, urls, content, patience).await
+}
+
+/// As [`ask`], for an answer that may take far longer than a connection.
+///
+/// # Errors
+/// As [`ask`].
+pub(crate) async fn ask_patiently(
+    cluster: ClusterId,
+    to: MemberId,
+    urls: &[String],
+    content: question::Content,
+    patience: Patience,
+) -> Result<Answer, Status> {
     let mut last = Status::unavailable("no URL is known");
     for url in urls {
         let question = Question {
@@ -48,10 +75,10 @@ pub(crate) async fn ask(
             content: Some(content.clone()),
         };
         let asking = async {
-            let mut client = PeerClient::new(endpoint(url.clone(), patience)?.connect().await?);
+            let mut client = PeerClient::new(endpoint(url.clone(), patience.connect)?.connect().await?);
             client.ask(question).await.map_err(AskError::Status)
         };
-        match tokio::time::timeout(patience, asking).await {
+        match tokio::time::timeout(patience.answer, asking).await {
             Ok(Ok(answer)) => return Ok(answer.into_inner()),
             Ok(Err(AskError::Status(status))) => last = status,
             Ok(Err(AskError::Way(error))) => {
