@@ -1,6 +1,8 @@
 //! Whole members as processes, with nothing but ferrod itself; `cargo xtask e2e` does the same at length and beside etcd.
 
-use ferrod_tests::{bad_input, crash, damage, trio};
+use std::time::Duration;
+
+use ferrod_tests::{bad_input, crash, damage, divergence, trio};
 
 const FERROD: &str = env!("CARGO_BIN_EXE_ferrod-under-test");
 
@@ -55,4 +57,31 @@ fn damaged_members_heal_from_the_others() {
         ..Default::default()
     };
     damage::run(&options).unwrap();
+}
+
+/// covers: D-23, R-022
+#[test]
+fn a_member_that_has_diverged_is_named() {
+    divergence::minority_is_named(FERROD.as_ref()).unwrap();
+}
+
+/// covers: D-23
+#[test]
+fn of_two_members_that_differ_neither_is_named() {
+    divergence::nobody_is_named_without_majority(FERROD.as_ref()).unwrap();
+}
+
+/// covers: D-23, R-022, R-023
+#[test]
+fn members_that_hold_the_same_are_never_accused() {
+    let length = Duration::from_secs(20);
+    divergence::nobody_is_accused_in_peace(FERROD.as_ref(), length).unwrap();
+}
+
+/// covers: D-23, R-022, R-023
+#[test]
+#[ignore = "minutes"]
+fn members_that_hold_the_same_are_never_accused_for_long() {
+    let length = Duration::from_secs(20 * 60);
+    divergence::nobody_is_accused_in_peace(FERROD.as_ref(), length).unwrap();
 }

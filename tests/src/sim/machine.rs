@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ferrod_env::Clock;
-use ferrod_mvcc::{Changes, KeyRange, RangeQuery, Reader, View};
+use ferrod_mvcc::{Changes, HashKv, KeyRange, RangeQuery, Reader, View};
 use ferrod_node::{
     AppliedChange, BoxError, CommittedChange, ConfChange, ConfChangeKind, DropReason, Entry, Error,
     LogIndex, MemberId, Observer, PeerMessage, ProposalId, ReadFailure, SoftState, StateMachine,
@@ -59,6 +59,8 @@ pub(super) struct State {
     pub(super) revision: i64,
     pub(super) compacted: i64,
     pub(super) digest: Option<u64>,
+    /// What a comparison of members would look at.
+    pub(super) hash: Option<HashKv>,
 }
 
 /// Where notes are left. One thread, so nobody waits.
@@ -235,7 +237,13 @@ impl Machine {
             revision: view.revision(),
             compacted: view.compacted(),
             digest: whole.then(|| self.digest(view)),
+            hash: whole.then(|| self.hash(view)),
         }
+    }
+
+    fn hash(&mut self, view: &View) -> HashKv {
+        let hash = self.reader.hash_anew(view, 0);
+        hash.expect("the newest view can be read")
     }
 
     /// A hash of all that members must agree on.

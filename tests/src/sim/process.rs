@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ferrod_env::{Clock, Disk};
 use ferrod_mvcc::backend::{Backend, Bucket};
-use ferrod_mvcc::{Export, Flusher, Reader, Views};
+use ferrod_mvcc::{CompactionHasher, Export, Flusher, Reader, Views};
 use ferrod_node::{
     ConfState, Config, DurableLog, Executor, LogIndex, MemberId, Pace, Parts, StartingPoint,
     StateMeta, Term,
@@ -34,6 +34,7 @@ pub(super) struct Process {
     pub(super) views: Views,
     pub(super) reader: Reader,
     pub(super) flusher: Flusher,
+    pub(super) hasher: CompactionHasher,
     pub(super) watching: Watching,
     pub(super) lessor: Lessor,
     /// Requests that wait for their entry: which call they answer.
@@ -115,6 +116,7 @@ impl Process {
             notes,
             reader: views.reader(),
             watching: Watching::new(views.reader()),
+            hasher: views.compaction_hasher(),
             views,
             flusher,
             lessor,

@@ -218,6 +218,7 @@ impl Total {
         sum.watch_events += one.watch_events;
         sum.flushes += one.flushes;
         sum.states += one.states;
+        sum.hashes += one.hashes;
         if let Ok(summary) = &finished.verdict {
             self.summary.answered += summary.answered;
             self.summary.refused += summary.refused;
@@ -230,7 +231,8 @@ impl Total {
         let speed = self.time.as_secs_f64() / took.as_secs_f64().max(1e-9);
         println!(
             "{} seeds, {} steps, {:.1} cluster-hours in {:.1} s ({speed:.0} to 1): {} troubles, {} crashes, {} elections, \
-             {} answers, {} refusals, {} unknown ({} took place), {} renewals, {} leases ran out, {} watch events, {} flushes, {} copies of a state",
+             {} answers, {} refusals, {} unknown ({} took place), {} renewals, {} leases ran out, {} watch events, {} flushes, {} copies of a state, \
+             {} hashes of compactions",
             self.seeds,
             self.steps,
             self.time.as_secs_f64() / 3600.0,
@@ -247,6 +249,7 @@ impl Total {
             self.counts.watch_events,
             self.counts.flushes,
             self.counts.states,
+            self.counts.hashes,
         );
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ferrod_mvcc::HashKv;
 use ferrod_node::{PeerBody, PeerMessage, Role, SoftState};
 use ferrod_proto::mvccpb::KeyValue;
 use prost::Message;
@@ -20,6 +21,8 @@ pub(super) struct Truth {
     entries: BTreeMap<(u64, u64), u64>,
     /// The state after an index.
     states: BTreeMap<u64, State>,
+    /// What every member holds, by the revision and the compaction that a hash knows of.
+    hashes: BTreeMap<(i64, i64), u32>,
     /// Which index carried which request.
     requests: BTreeMap<u64, u64>,
     pub(super) timeline: Timeline,
@@ -105,10 +108,21 @@ impl Truth {
         let same = (known.revision, known.compacted) == (state.revision, state.compacted)
             && (state.digest.is_none() || known.digest == state.digest);
         if same {
-            return Ok(());
+            return state.hash.map_or(Ok(()), |hash| self.hash(host, hash));
         }
         let text = format!("{host} is at {state:?}, another was at {known:?}");
         Err(Violation::new("P-KV-09", text))
+    }
+
+    /// Equal hash of equal history, or a comparison of members would raise an alarm.
+    pub(super) fn hash(&mut self, host: u64, hash: HashKv) -> Result<(), Violation> {
+        let at = (hash.hash_revision, hash.compact_revision);
+        let known = *self.hashes.entry(at).or_insert(hash.hash);
+        if known == hash.hash {
+            return Ok(());
+        }
+        let text = format!("{host} has {hash:?}, another had {known}");
+        Err(Violation::new("D-23", text))
     }
 
     /// A revision, as the first member that applied it tells.

@@ -107,6 +107,8 @@ pub(super) struct Counts {
     pub(super) watch_events: usize,
     pub(super) flushes: u64,
     pub(super) states: u64,
+    /// Hashes of compactions that were compared.
+    pub(super) hashes: u64,
 }
 
 /// The result of anything that may break a promise.

@@ -1,0 +1,164 @@
+//! A member whose store no longer says what the log said is found and named; members that hold the same never are.
+
+mod group;
+mod poke;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use ferrod_proto::etcdserverpb::{AlarmType, RangeRequest};
+use tonic::Code;
+
+use crate::clock::now;
+use group::Group;
+use poke::poke;
+
+const VALUES: i64 = 30;
+const OFTEN: &str = "--compact-hash-check-time=500ms";
+
+/// Runs one scenario with members of this binary, on a runtime of its own.
+fn tell(scenario: impl AsyncFnOnce(&Path) -> Result<()>) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let told = runtime.block_on(scenario(folder.path()));
+    if told.is_err() {
+        eprintln!("data kept in {}", folder.keep().display());
+    }
+    told
+}
+
+/// A value changes in the store of one of three members: when it starts, and as often as history is compacted, the alarm
+/// names it, also if it leads.
+///
+/// # Errors
+/// If another member is named, or none.
+pub fn minority_is_named(binary: &Path) -> Result<()> {
+    tell(async |folder| {
+        let mut group = Group::start(binary, folder, 3, &[OFTEN]).await?;
+        let revision = fill(&group).await?;
+        let follower = group.follower().await?;
+        let named = BTreeSet::from([(group.id(follower).await?, AlarmType::Corrupt)]);
+        change_a_value(&mut group, follower).await?;
+        let other = (follower + 1) % 3;
+        let alarms = group.alarm(other).await?;
+        ensure!(alarms == named, "{alarms:x?} are raised, not {named:x?}");
+        refuses_writes(&group, other).await?;
+
+        // The value is kept by the compaction, so its hash tells; and the leader finds out about itself.
+        for alarm in &alarms {
+            group.disarm(other, *alarm).await?;
+        }
+        group.crown(follower).await?;
+        group.compact(other, revision).await?;
+        let alarms = group.alarm(other).await?;
+        ensure!(alarms == named, "{alarms:x?} are raised, not {named:x?}");
+        Ok(())
+    })
+}
+
+/// Of two members nobody can say which is wrong, so the alarm names neither.
+///
+/// # Errors
+/// If one is named, or there is no alarm.
+pub fn nobody_is_named_without_majority(binary: &Path) -> Result<()> {
+    tell(async |folder| {
+        let mut group = Group::start(binary, folder, 2, &[OFTEN]).await?;
+        fill(&group).await?;
+        let follower = group.follower().await?;
+        change_a_value(&mut group, follower).await?;
+        let alarms = group.alarm(0).await?;
+        let whole_cluster = BTreeSet::from([(0, AlarmType::Corrupt)]);
+        ensure!(alarms == whole_cluster, "{alarms:x?} are raised");
+        Ok(())
+    })
+}
+
+/// Keys are written over and over while history is compacted and members stop and die and come back: none is ever
+/// accused, and they have been compared.
+///
+/// # Errors
+/// If there is an alarm, or there was no comparison.
+pub fn nobody_is_accused_in_peace(binary: &Path, length: Duration) -> Result<()> {
+    tell(async |folder| {
+        let flags = [
+            "--compact-hash-check-time=100ms",
+            "--corrupt-check-time=300ms",
+        ];
+        let mut group = Group::start(binary, folder, 3, &flags).await?;
+        let end = now() + length;
+        let mut round = 0;
+        while now() < end {
+            round += 1;
+            let victim = round % 3;
+            let other = (victim + 1) % 3;
+            write_and_compact(&group, other, round).await?;
+            match round % 4 {
+                1 => group.kill(victim)?,
+                3 => group.stop(victim).await?,
+                _ => continue,
+            }
+            write_and_compact(&group, other, round).await?;
+            group.revive(victim).await?;
+        }
+        let alarms = group.alarms(0).await?;
+        ensure!(alarms.is_empty(), "{alarms:x?} are raised");
+        let compared = group.count_in_logs("successfully checked hash on whole cluster")?;
+        ensure!(compared > 3, "members were compared {compared} times");
+        Ok(())
+    })
+}
+
+async fn write_and_compact(group: &Group, member: usize, round: usize) -> Result<()> {
+    let mut revision = 0;
+    for key in 0..40 {
+        let key = format!("key-{}", key % 25);
+        revision = group.put_surely(member, &key, &round.to_string()).await?;
+    }
+    // One that took two tries may have been compacted already.
+    let _compacted = group.compact(member, revision - 7).await;
+    Ok(())
+}
+
+/// Writes, and returns the revision after which all is written.
+async fn fill(group: &Group) -> Result<i64> {
+    let mut revision = 0;
+    for value in 0..VALUES {
+        revision = group.put_surely(0, &format!("key-{value}"), "true").await?;
+    }
+    Ok(revision)
+}
+
+async fn change_a_value(group: &mut Group, member: usize) -> Result<()> {
+    group.stop(member).await?;
+    poke(&group.data_dir(member), b"key-7", b"lies")?;
+    group.revive(member).await
+}
+
+/// What the alarm means on every member.
+async fn refuses_writes(group: &Group, member: usize) -> Result<()> {
+    let refused = group.put(member, "key-1", "more").await;
+    let refused = refused
+        .err()
+        .map(|status| (status.code(), status.message().to_owned()));
+    ensure!(
+        refused == Some((Code::DataLoss, "etcdserver: corrupt cluster".to_owned())),
+        "a write in a corrupt cluster: {refused:?}"
+    );
+    let read = RangeRequest {
+        key: "key-1".into(),
+        ..Default::default()
+    };
+    let read = group
+        .wire(member)
+        .await?
+        .kv()
+        .range(read)
+        .await?
+        .into_inner();
+    ensure!(read.count == 1, "a read in a corrupt cluster: {read:?}");
+    Ok(())
+}
