@@ -31,10 +31,9 @@ impl Reachable<'_> {
         if !is_learner {
             self.check_growth()?;
         }
-        // A new voter is taken to be down at first. A learner leaves the quorum as it is: that etcd asks for one more here
-        // would keep a cluster of three with a member down from getting a learner in its place.
-        let voters_then = if is_learner { voters } else { voters + 1 };
-        if voters == 1 || self.healthy() > voters_then / 2 {
+        // Whoever is new is taken to be down at first. That a learner leaves the quorum as it is plays no part, as in etcd:
+        // what is to replace a member of three that is down comes after its removal.
+        if voters == 1 || self.healthy() > (voters + 1) / 2 {
             return Ok(());
         }
         tracing::warn!(

@@ -71,8 +71,16 @@ fn a_learner_needs_health_but_not_started_members() {
         ("s", "ok"),
         ("su", "unhealthy"),
         ("sU", "ok"),
-        ("sSs", "ok"),
+        ("sSS", "ok"),
+        ("sSU", "ok"),
+        ("sSs", "unhealthy"),
         ("sss", "unhealthy"),
+        // Three are a quorum of four and of five.
+        ("sSSs", "ok"),
+        ("sSss", "unhealthy"),
+        ("sSSss", "unhealthy"),
+        ("sSSSs", "ok"),
+        ("sSsl", "unhealthy"),
     ] {
         assert_eq!(reachable(kinds, |r| r.check_add(true)), verdict, "{kinds}");
     }
