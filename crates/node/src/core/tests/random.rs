@@ -292,10 +292,10 @@ fn one_member_agrees_with_itself() {
 }
 
 #[test]
-#[ignore = "more seeds: minutes"]
+#[ignore = "1200 more seeds: seven minutes of one core without optimisation"]
 fn many_seeds() {
-    (100..3000).for_each(|seed| drop(run(seed, &[1, 2, 3], None)));
-    (100..3000).for_each(|seed| drop(run(seed, &[1, 2, 3], Some(300))));
+    (100..700).for_each(|seed| drop(run(seed, &[1, 2, 3], None)));
+    (100..700).for_each(|seed| drop(run(seed, &[1, 2, 3], Some(300))));
 }
 
 /// Members that forget their log at once, so that whoever misses a message needs a copy of the state.
