@@ -2,7 +2,7 @@
 //! in an exit code other than zero where it is fatal, and with nothing lost.
 
 mod disk;
-mod operator;
+pub(crate) mod operator;
 mod peer;
 
 use std::path::{Path, PathBuf};

@@ -14,6 +14,7 @@ pub mod cluster;
 pub mod crash;
 pub mod damage;
 pub mod differential;
+pub mod discovery;
 pub mod divergence;
 pub mod member;
 pub mod members;

@@ -30,7 +30,7 @@ pub struct Place {
     pub client_port: u16,
     /// For the other members.
     pub peer_port: u16,
-    /// All members of the new cluster, as `--initial-cluster` has them.
+    /// All members of the new cluster, as `--initial-cluster` has them; without them, flags must tell.
     pub cluster: String,
     /// The network namespace it runs in, if not that of the tests.
     pub namespace: Option<String>,
@@ -120,6 +120,13 @@ impl Setup {
         self
     }
 
+    /// Has the member ask DNS who is in the cluster.
+    #[must_use]
+    pub fn discover(mut self, domain: &str) -> Self {
+        self.place.cluster.clear();
+        self.flag(format!("--discovery-srv={domain}"))
+    }
+
     /// Where the member lives.
     pub fn place(&self) -> &Place {
         &self.place
@@ -177,6 +184,8 @@ impl Setup {
         words.push(self.binary.clone().into());
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]);
+        let cluster = Some(&place.cluster).filter(|cluster| !cluster.is_empty());
+        let initial_cluster = cluster.map(|cluster| format!("--initial-cluster={cluster}"));
         command
             .arg(format!("--name={}", place.name))
             .arg(format!("--data-dir={}", self.data_dir().display()))
@@ -184,7 +193,7 @@ impl Setup {
             .arg(format!("--advertise-client-urls={client}"))
             .arg(format!("--listen-peer-urls={peer}"))
             .arg(format!("--initial-advertise-peer-urls={peer}"))
-            .arg(format!("--initial-cluster={}", place.cluster))
+            .args(initial_cluster)
             .args(&self.flags)
             .envs(self.variables.iter().cloned())
             .stdin(Stdio::null());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ferrod_tests::{bad_input, crash, damage, divergence, trio};
+use ferrod_tests::{bad_input, crash, damage, discovery, divergence, trio};
 
 const FERROD: &str = env!("CARGO_BIN_EXE_ferrod-under-test");
 
@@ -41,6 +41,11 @@ fn bad_input_is_refused_with_a_reason() {
         ..Default::default()
     };
     bad_input::run(&options).unwrap();
+}
+
+#[test]
+fn members_find_each_other_by_dns() {
+    discovery::members(FERROD.as_ref()).unwrap();
 }
 
 /// covers: P-KV-01, P-KV-03, P-A-09

@@ -1,5 +1,6 @@
 //! What a command needs besides its arguments: flags and environment together, a client, a terminal.
 
+mod discovery;
 mod endpoints;
 mod password;
 mod refusals;
@@ -14,6 +15,7 @@ use crate::environment::{Environment, variable};
 use crate::print::{Format, Printable, Style, print};
 use crate::syntax::CommandLine;
 use crate::{Error, Terminal};
+use discovery::Discovery;
 
 /// The official client never pings more often.
 const KEEPALIVE_INTERVAL_MIN: Duration = Duration::from_secs(10);
@@ -38,6 +40,8 @@ pub(crate) struct Settings {
     pub(crate) cluster: bool,
     /// Endpoints as given, blanks and all.
     pub(crate) endpoints: Vec<String>,
+    /// Where endpoints are asked for instead; commands that ask each endpoint by itself look past it.
+    discovery: Option<Discovery>,
     config: Config,
 }
 
@@ -94,11 +98,16 @@ impl<'a, 'b> Session<'a, 'b> {
         let endpoints = endpoints::parse(&globals.flags.endpoints);
         let config = config(&globals.flags, &endpoints, credentials);
         let timeout = globals.flags.command_timeout;
+        let discovery = Discovery {
+            domain: globals.flags.discovery_srv,
+            name: globals.flags.discovery_srv_name,
+        };
         Ok(Settings {
             style,
             timeout,
             cluster: globals.cluster,
             endpoints,
+            discovery: (!discovery.domain.is_empty()).then_some(discovery),
             config,
         })
     }
@@ -159,12 +168,18 @@ pub(crate) enum Timeout {
 }
 
 impl Settings {
-    /// A client on all endpoints.
+    /// A client on all endpoints: those that DNS tells of if it is to be asked, else those given.
     pub(crate) async fn client(&self, timeout: Option<Duration>) -> Result<Client, Error> {
-        let config = Config {
+        let mut config = Config {
             call_timeout: timeout,
             ..self.config.clone()
         };
+        if let Some(discovery) = &self.discovery {
+            let found = discovery.endpoints().await?;
+            if !found.is_empty() {
+                config.endpoints = found;
+            }
+        }
         Client::connect(config).await.map_err(Error::Connection)
     }
 

@@ -106,8 +106,10 @@ pub struct Listen {
 /// How a new cluster is made, or an existing one joined.
 #[derive(Debug, Clone)]
 pub struct Cluster {
-    /// `name=url,name=url`, as given; [`Config::initial_cluster`] reads it.
+    /// `name=url,name=url`, as given; [`Config::initial_cluster`] reads it. Empty if DNS is to tell.
     pub initial: String,
+    /// Where DNS tells who is in the cluster.
+    pub srv: Option<Srv>,
     /// Whether to make or to join.
     pub state: ClusterState,
     /// Makes ids differ from those of other clusters.
@@ -118,6 +120,15 @@ pub struct Cluster {
     pub force_new: bool,
     /// Most learners.
     pub learners_max: usize,
+}
+
+/// Which SRV records tell who is in the cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Srv {
+    /// The domain that has them.
+    pub domain: String,
+    /// Tells the services of several clusters in one domain apart; may be empty.
+    pub name: String,
 }
 
 /// Whether a member without data makes a cluster or joins one.

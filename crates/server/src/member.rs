@@ -3,10 +3,12 @@
 mod alone;
 mod announce;
 mod data_dir;
+mod discovery;
 mod heal;
 mod join;
 mod listeners;
 mod open;
+mod places;
 mod signals;
 mod supervisor;
 mod upkeep;
@@ -89,6 +91,11 @@ async fn live(config: &Config) -> Result<Ended, Error> {
     let mut listeners = Listeners::bind(config)?;
     let mark = heal::mark(config)?;
     let initialized = mark.is_some() || data_dir::is_initialized(config)?;
+    let discovered = match initialized {
+        true => None,
+        false => discovery::complete(config).await?,
+    };
+    let config = discovered.as_ref().unwrap_or(config);
     announce::start(config, runtimes_count, initialized);
     let new = match initialized {
         true => None,

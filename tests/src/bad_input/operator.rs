@@ -13,7 +13,7 @@ use crate::wire::Wire;
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// Runs a command that must end by itself.
-pub(super) fn ends(command: &mut Command) -> Result<Output> {
+pub(crate) fn ends(command: &mut Command) -> Result<Output> {
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -40,7 +40,7 @@ pub(super) fn text(output: &Output) -> String {
 }
 
 /// Checks that a process ended in failure and named `reason`.
-pub(super) fn refuses(output: &Output, reasons: &[&str]) -> Result<()> {
+pub(crate) fn refuses(output: &Output, reasons: &[&str]) -> Result<()> {
     let text = text(output);
     ensure!(
         !output.status.success(),

@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use ferrod_tests::{bad_input, clients, cluster, crash, damage, differential, members, script};
+use ferrod_tests::{
+    bad_input, clients, cluster, crash, damage, differential, discovery, members, script,
+};
 
 /// Whole processes against real etcd and real clients.
 #[derive(Debug, Parser)]
@@ -29,6 +31,8 @@ enum Suite {
     Damage(damage::Options),
     /// A cluster grows and shrinks under load and loses nothing
     Members(members::Options),
+    /// Members and a client find each other by DNS
+    Discovery(discovery::Options),
     /// All of them, as continuous integration wants them
     All,
     /// Clients in Go, Python, JavaScript and Rust that others have written
@@ -62,6 +66,7 @@ fn run(suite: Suite) -> anyhow::Result<()> {
         Suite::Ferroctl(options) => script::ferroctl_on_etcd(&options),
         Suite::Damage(options) => damage::run(&options),
         Suite::Members(options) => members::run(&options),
+        Suite::Discovery(options) => discovery::run(&options),
         Suite::All => all(),
     }
 }
@@ -84,6 +89,7 @@ fn all() -> anyhow::Result<()> {
         ("cluster", Suite::Cluster(Default::default())),
         ("members", Suite::Members(members::Options::for_ci())),
         ("damage", Suite::Damage(Default::default())),
+        ("discovery", Suite::Discovery(Default::default())),
         ("bad-input", Suite::BadInput(Default::default())),
     ];
     let (mut passed, mut failed) = (0, Vec::new());

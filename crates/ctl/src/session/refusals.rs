@@ -26,21 +26,7 @@ pub(super) fn check(flags: &GlobalFlags, is_set: impl Fn(&str) -> bool) -> Resul
             "TLS",
         ),
         ("insecure-transport=false", !flags.insecure_transport, "TLS"),
-        (
-            "discovery-srv",
-            !flags.discovery_srv.is_empty(),
-            "discovery",
-        ),
-        (
-            "discovery-srv-name",
-            !flags.discovery_srv_name.is_empty(),
-            "discovery",
-        ),
-        (
-            "insecure-discovery=false",
-            !flags.insecure_discovery,
-            "discovery",
-        ),
+        ("insecure-discovery=false", !flags.insecure_discovery, "TLS"),
     ];
     match missing.into_iter().find(|(_, used, _)| *used) {
         None => Ok(()),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ferrod_node::MemberId;
 
 use super::url::UrlError;
-use super::{ClusterState, Config, MemberUrl};
+use super::{Config, MemberUrl};
 use crate::ids::{ClusterId, cluster_id, initial_member_id};
 
 /// One member of a new cluster.
@@ -70,6 +70,15 @@ pub enum BootstrapError {
     },
 }
 
+impl InitialCluster {
+    /// What the list says of this member, sorted.
+    #[must_use]
+    pub fn local_urls(&self) -> &[MemberUrl] {
+        let local = self.members.iter().find(|member| member.id == self.local);
+        local.map_or(&[], |member| &member.peer_urls)
+    }
+}
+
 impl Config {
     /// The members with which this member starts a new cluster, or which it expects in the one that
     /// it joins: their ids are then others. To be asked only when there is no data yet: a member
@@ -79,14 +88,10 @@ impl Config {
     /// [`BootstrapError`].
     pub fn initial_cluster(&self) -> Result<InitialCluster, BootstrapError> {
         let by_name = read_members(&self.cluster.initial)?;
-        let local_urls = by_name
-            .get(&self.name)
-            .ok_or_else(|| BootstrapError::NoLocalName(self.name.clone()))?;
-        check_duplicates(&by_name)?;
-        // Who joins was announced with its URLs before; the cluster knows them, whatever these flags say.
-        if self.cluster.state == ClusterState::New {
-            self.check_advertised(local_urls)?;
+        if !by_name.contains_key(&self.name) {
+            return Err(BootstrapError::NoLocalName(self.name.clone()));
         }
+        check_duplicates(&by_name)?;
         self.assemble(by_name)
     }
 
@@ -123,9 +128,16 @@ impl Config {
     }
 
     /// What this member advertises must be what the list says of it, or the others would look for
-    /// it in the wrong place. URLs are compared as texts; names are not resolved.
-    fn check_advertised(&self, local_urls: &[MemberUrl]) -> Result<(), BootstrapError> {
-        let listed: BTreeSet<&str> = local_urls.iter().map(MemberUrl::as_str).collect();
+    /// it in the wrong place. URLs are compared as texts; whoever asks may look up names then.
+    ///
+    /// Of no interest to a member that joins: it was announced with its URLs before, and the
+    /// cluster knows them, whatever these flags say.
+    ///
+    /// # Errors
+    /// [`BootstrapError::NotAdvertised`] and [`BootstrapError::NotInCluster`].
+    pub fn check_advertised(&self, initial: &InitialCluster) -> Result<(), BootstrapError> {
+        let listed = initial.local_urls().iter().map(MemberUrl::as_str);
+        let listed: BTreeSet<&str> = listed.collect();
         let advertised: BTreeSet<&str> = self
             .advertise_peer_urls
             .iter()
@@ -192,7 +204,11 @@ mod tests {
     fn cluster_of(words: &[&str]) -> Result<InitialCluster, String> {
         let startup = Startup::read(&Surroundings::for_test(words));
         let config = startup.config().expect("the flags are good");
-        config.initial_cluster().map_err(|error| error.to_string())
+        let checked = config.initial_cluster().and_then(|initial| {
+            config.check_advertised(&initial)?;
+            Ok(initial)
+        });
+        checked.map_err(|error| error.to_string())
     }
 
     #[test]
@@ -201,6 +217,23 @@ mod tests {
         assert_eq!(cluster.id.to_string(), "cdf818194e3a8c32");
         assert_eq!(cluster.local.to_string(), "8e9e05c52164694d");
         assert_eq!(cluster.members[0].name, "default");
+    }
+
+    #[test]
+    fn dns_takes_the_place_of_the_list() {
+        let words = [
+            "--name=m",
+            "--discovery-srv=example.com",
+            "--discovery-srv-name=x",
+        ];
+        let startup = Startup::read(&Surroundings::for_test(&words));
+        let cluster = startup.config().expect("the flags are good").cluster;
+        let srv = cluster.srv.expect("there is a domain");
+        assert_eq!(
+            (srv.domain.as_str(), srv.name.as_str()),
+            ("example.com", "x")
+        );
+        assert_eq!(cluster.initial, "");
     }
 
     /// Each text is what etcd 3.5.1 logged for the same flags, less what it says in brackets.

@@ -7,7 +7,7 @@ use super::options::Options;
 use super::sources::{Settings, Source};
 use super::{
     AutoCompaction, Checks, Cluster, ClusterState, Compaction, Config, FeatureGates, Gate,
-    GoDuration, Limits, Listen, Quota, Raft, Storage, Told, Web,
+    GoDuration, Limits, Listen, Quota, Raft, Srv, Storage, Told, Web,
 };
 use crate::logging;
 
@@ -80,6 +80,10 @@ pub(crate) fn config(settings: Settings, parts: Parts) -> Config {
         advertise_client_urls: options.advertise_client_urls,
         cluster: Cluster {
             initial: options.initial_cluster,
+            srv: (!options.discovery_srv.is_empty()).then_some(Srv {
+                domain: options.discovery_srv,
+                name: options.discovery_srv_name,
+            }),
             state: match options.initial_cluster_state.as_str() {
                 "existing" => ClusterState::Existing,
                 _ => ClusterState::New,

@@ -54,8 +54,6 @@ const FLAGS: &[(&str, &str)] = &[
     ("discovery-cacert", DISCOVERY),
     ("discovery-user", DISCOVERY),
     ("discovery-password", DISCOVERY),
-    ("discovery-srv", DISCOVERY),
-    ("discovery-srv-name", DISCOVERY),
     ("bcrypt-cost", AUTH),
     ("auth-token-ttl", AUTH),
     ("auth-token", "a kind of token other than \"simple\" is"),

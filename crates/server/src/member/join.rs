@@ -4,13 +4,13 @@
 //! is the one that the cluster gave to its URLs.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use ferrod_node::MemberId;
 use ferrod_store::Member;
 
 use super::Error;
+use super::places::{self, Compared};
 use crate::config::{ClusterState, Config, InitialCluster, InitialMember, MemberUrl};
 use crate::ids::ClusterId;
 use crate::logging::error_chain;
@@ -40,7 +40,7 @@ pub(super) async fn identify(config: &Config) -> Result<NewMember, Error> {
         .initial_cluster()
         .map_err(|error| Error::Start(error.to_string()))?;
     match config.cluster.state {
-        ClusterState::New => begin(initial).await,
+        ClusterState::New => begin(config, initial).await,
         ClusterState::Existing => join(config, initial).await,
     }
 }
@@ -52,7 +52,12 @@ pub(super) struct Running {
 }
 
 /// A new cluster. A member that the others have already seen has lost its data, and with it what it has promised.
-async fn begin(initial: InitialCluster) -> Result<NewMember, Error> {
+async fn begin(config: &Config, initial: InitialCluster) -> Result<NewMember, Error> {
+    if let Err(mismatch) = config.check_advertised(&initial)
+        && !places::same(&config.advertise_peer_urls, initial.local_urls()).await
+    {
+        return Err(Error::Start(mismatch.to_string()));
+    }
     let local = initial.local;
     let others = others(&initial);
     if let Some(running) = first_answer(&others, NEW_TIMEOUT).await
@@ -182,40 +187,13 @@ async fn match_members(initial: &InitialCluster, running: &Running) -> Result<Me
     local.ok_or_else(|| "this member is not among those of the cluster".to_owned())
 }
 
-/// Whether two lists of URLs lead to the same places: as texts, or once names are looked up.
+/// Whether a member of the flags is one that the cluster knows by these URLs.
 async fn same_urls(flags: &[MemberUrl], cluster: &[String]) -> bool {
-    let mut ours: Vec<&str> = flags.iter().map(MemberUrl::as_str).collect();
-    let mut theirs: Vec<&str> = cluster.iter().map(String::as_str).collect();
-    ours.sort_unstable();
-    theirs.sort_unstable();
-    if ours == theirs {
-        return true;
+    let cluster: Result<Vec<_>, _> = cluster.iter().map(|url| MemberUrl::parse(url)).collect();
+    match cluster {
+        Ok(cluster) => places::compare(flags, &cluster).await == Compared::Same,
+        Err(_) => false,
     }
-    if ours.len() != theirs.len() {
-        return false;
-    }
-    let theirs: Result<Vec<_>, _> = theirs.iter().map(|url| MemberUrl::parse(url)).collect();
-    let Ok(theirs) = theirs else {
-        return false;
-    };
-    match (resolve_all(flags).await, resolve_all(&theirs).await) {
-        (Some(ours), Some(theirs)) => ours == theirs,
-        _ => false,
-    }
-}
-
-/// Schemes and addresses, sorted; `None` if a name is not known.
-async fn resolve_all(urls: &[MemberUrl]) -> Option<Vec<(crate::config::Scheme, SocketAddr)>> {
-    let mut resolved = Vec::new();
-    for url in urls {
-        if url.scheme().is_unix() {
-            return None;
-        }
-        let mut addresses = tokio::net::lookup_host(url.address()).await.ok()?;
-        resolved.push((url.scheme(), addresses.next()?));
-    }
-    resolved.sort_unstable();
-    Some(resolved)
 }
 
 #[derive(serde::Deserialize)]

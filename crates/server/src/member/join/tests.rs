@@ -49,22 +49,6 @@ async fn flags_and_cluster_must_agree() {
     );
 }
 
-#[tokio::test]
-async fn names_are_looked_up_only_where_texts_differ() {
-    let urls = |text| MemberUrl::parse_list(text).unwrap();
-    let list = |text: &str| vec![text.to_owned()];
-    assert!(
-        same_urls(
-            &urls("http://no-such-host.invalid:1"),
-            &list("http://no-such-host.invalid:1")
-        )
-        .await
-    );
-    assert!(same_urls(&urls("http://127.0.0.1:1"), &list("http://127.0.0.1:01")).await);
-    assert!(!same_urls(&urls("http://127.0.0.1:1"), &list("https://127.0.0.1:1")).await);
-    assert!(!same_urls(&urls("http://127.0.0.1:1"), &list("http://127.0.0.1:2")).await);
-}
-
 #[test]
 fn only_versions_are_versions() {
     assert_eq!(major_minor("3.7.0"), Some((3, 7)));
