@@ -1,7 +1,7 @@
 //! When each lease runs out: the leader's own, volatile part.
 //!
 //! A [`Deadlines`] lives exactly as long as a leadership. It is built by [`Deadlines::promote`], filled in
-//! bounded slices by [`Deadlines::load`], follows what is applied (`grant`, `revoke`, `checkpointed`) and
+//! bounded slices by [`Deadlines::load`], follows what is applied (`grant`, `revoke`) and
 //! is dropped when the member leads no more: a deposed leader has nothing left to expire.
 //!
 //! Guarantees: a lease is never named by [`Deadlines::expired`] before its time to live has passed since
@@ -51,15 +51,20 @@ pub enum Renewal {
     Renewed {
         /// The time to live.
         ttl: Ttl,
-        /// A checkpoint is recorded for the lease and must be cleared through the log, or the next
-        /// leader would cut the lease short.
-        clear_checkpoint: bool,
+        /// A checkpoint of the lease is in the log or on its way there. It must be cleared through the
+        /// log before anyone hears of the renewal, or the next leader would cut the lease short. Then
+        /// [`Deadlines::cleared`] wants this value.
+        recording: Option<Recording>,
     },
     /// The lease has run out and its revocation is still to come: wait for the revocation.
     Expired,
     /// No such lease here. While slices are still being loaded it may yet exist: load it by itself.
     Unknown,
 }
+
+/// One checkpoint among all that a leader has recorded or found recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recording(u64);
 
 /// What is left of a lease, to be recorded through the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,13 +87,16 @@ pub struct Deadlines {
     leases: HashMap<LeaseId, Deadline>,
     expiries: Alarms,
     checkpoints: Alarms,
+    /// How many there have been.
+    recordings: u64,
 }
 
 #[derive(Debug)]
 struct Deadline {
     ttl: Ttl,
     at: Duration,
-    has_checkpoint: bool,
+    /// The newest checkpoint that may be in the log and was not cleared after it.
+    recording: Option<Recording>,
     /// Rings at the deadline, and after that at each retry.
     expiry: Alarm,
     checkpoint: Alarm,
@@ -109,6 +117,7 @@ impl Deadlines {
             leases: HashMap::with_capacity(leases),
             expiries: Alarms::default(),
             checkpoints: Alarms::default(),
+            recordings: 0,
         }
     }
 
@@ -129,8 +138,8 @@ impl Deadlines {
                 remaining = Duration::from_secs(spread.place(remaining.as_secs()));
             }
             let at = self.loaded_from + remaining;
-            self.set(id, ttl, self.loaded_from, at);
-            self.checkpointed(id, checkpoint);
+            let recording = checkpoint.map(|_| following(&mut self.recordings));
+            self.set(id, ttl, self.loaded_from, at).recording = recording;
         }
     }
 
@@ -154,10 +163,13 @@ impl Deadlines {
         }
     }
 
-    /// A checkpoint has been applied; `None` if one has been cleared. Unknown ids are ignored.
-    pub fn checkpointed(&mut self, id: LeaseId, remaining: Option<Ttl>) {
-        if let Some(lease) = self.leases.get_mut(&id) {
-            lease.has_checkpoint = remaining.is_some();
+    /// A clearing of this checkpoint has been applied. One that was recorded since stays, and so does
+    /// everything if the lease is unknown.
+    pub fn cleared(&mut self, id: LeaseId, recording: Recording) {
+        if let Some(lease) = self.leases.get_mut(&id)
+            && lease.recording == Some(recording)
+        {
+            lease.recording = None;
         }
     }
 
@@ -170,12 +182,9 @@ impl Deadlines {
         if lease.at <= now {
             return Renewal::Expired;
         }
-        let (ttl, clear_checkpoint) = (lease.ttl, lease.has_checkpoint);
+        let (ttl, recording) = (lease.ttl, lease.recording);
         self.set(id, ttl, now, now + ttl.duration());
-        Renewal::Renewed {
-            ttl,
-            clear_checkpoint,
-        }
+        Renewal::Renewed { ttl, recording }
     }
 
     /// Whole seconds left, truncated toward zero; negative once the lease has run out and still waits
@@ -213,6 +222,9 @@ impl Deadlines {
 
     /// What to record now, at most `max`: leases that have more than a checkpoint interval left and were
     /// not recorded or renewed for one. Nothing if checkpoints are off.
+    ///
+    /// Offer them to the log before anything else is asked of this value: from now on renewals want them
+    /// cleared, and the clearing must come after them in the log.
     pub fn checkpoints_due(&mut self, now: Duration, max: usize) -> Vec<Checkpoint> {
         let mut due = Vec::new();
         let Some(interval) = self.pace.checkpoint_interval else {
@@ -233,6 +245,7 @@ impl Deadlines {
             if left_seconds > 0 && left_seconds < lease.ttl.duration().as_secs() {
                 let seconds = i64::try_from(left_seconds).expect("below a time to live");
                 let remaining = Ttl::new(seconds, 0).expect("below a time to live");
+                lease.recording = Some(following(&mut self.recordings));
                 due.push(Checkpoint { id, remaining });
             }
         }
@@ -266,11 +279,11 @@ impl Deadlines {
         self.leases.is_empty()
     }
 
-    fn set(&mut self, id: LeaseId, ttl: Ttl, now: Duration, at: Duration) {
+    fn set(&mut self, id: LeaseId, ttl: Ttl, now: Duration, at: Duration) -> &mut Deadline {
         let lease = self.leases.entry(id).or_insert_with(|| Deadline {
             ttl,
             at,
-            has_checkpoint: false,
+            recording: None,
             expiry: Alarm::default(),
             checkpoint: Alarm::default(),
         });
@@ -282,5 +295,11 @@ impl Deadlines {
             self.checkpoints
                 .set(&mut lease.checkpoint, id, now + interval);
         }
+        lease
     }
+}
+
+fn following(recordings: &mut u64) -> Recording {
+    *recordings += 1;
+    Recording(*recordings)
 }

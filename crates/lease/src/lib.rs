@@ -41,7 +41,7 @@ mod lease_id;
 mod leases;
 mod ttl;
 
-pub use deadlines::{Checkpoint, Deadlines, Pace, Renewal};
+pub use deadlines::{Checkpoint, Deadlines, Pace, Recording, Renewal};
 pub use error::Error;
 pub use lease_id::LeaseId;
 pub use leases::{Grant, Lease, Leases};

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::planted;
-use ferrod_lease::{Deadlines, LeaseId, Pace, Renewal};
+use ferrod_lease::{Checkpoint, Deadlines, LeaseId, Pace, Recording, Renewal};
 use ferrod_node::{Role, SoftState, Term};
 use ferrod_store::{Effect, SharedLeases};
 
@@ -15,6 +15,17 @@ pub(super) struct Lessor {
     /// What a new leader adds to every lease.
     extension: Duration,
     standing: Arc<Mutex<Standing>>,
+}
+
+/// Leases of the workload live for a few seconds.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_millis(700);
+
+/// A recorded rest that a renewal takes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Clearing {
+    pub(super) lease: LeaseId,
+    recording: Recording,
+    pub(super) term: Term,
 }
 
 enum Standing {
@@ -54,8 +65,11 @@ impl Lessor {
         let mut standing = self.standing();
         if matches!(*standing, Standing::Elected(term) if term == began) {
             let leases = self.leases.read();
-            let mut deadlines =
-                Deadlines::promote(leases.len(), now, self.extension, Pace::default());
+            let pace = Pace {
+                checkpoint_interval: Some(CHECKPOINT_INTERVAL),
+                ..Pace::default()
+            };
+            let mut deadlines = Deadlines::promote(leases.len(), now, self.extension, pace);
             deadlines.load(leases.grants_after(None));
             *standing = Standing::Leading(began, Box::new(deadlines));
         }
@@ -68,22 +82,43 @@ impl Lessor {
         match effect {
             Effect::Granted(id, ttl) => deadlines.grant(*id, *ttl, now),
             Effect::Revoked(id) => deadlines.revoke(*id),
-            Effect::Checkpointed(stored) => {
-                for (id, remaining) in stored {
-                    deadlines.checkpointed(*id, *remaining);
-                }
-            }
-            Effect::Cluster => {}
+            Effect::Checkpointed(_) | Effect::Cluster => {}
         }
     }
 
-    /// Renews a lease, after leadership was confirmed; seconds it lives, or `None`.
-    pub(super) fn renew(&self, id: LeaseId, now: Duration) -> Option<i64> {
+    /// Renews a lease, after leadership was confirmed; seconds it lives, and what is to be cleared in which term before
+    /// anyone hears of it.
+    pub(super) fn renew(&self, id: LeaseId, now: Duration) -> Option<(i64, Option<Clearing>)> {
+        let Standing::Leading(term, deadlines) = &mut *self.standing() else {
+            return None;
+        };
+        let Renewal::Renewed { ttl, recording } = deadlines.renew(id, now) else {
+            return None;
+        };
+        let clearing = |recording| Clearing {
+            lease: id,
+            recording,
+            term: *term,
+        };
+        let recording = recording.filter(|_| !ferrod_env::planted(planted::CHECKPOINT));
+        Some((ttl.seconds(), recording.map(clearing)))
+    }
+
+    pub(super) fn cleared(&self, clearing: &Clearing) {
+        if let Standing::Leading(term, deadlines) = &mut *self.standing()
+            && *term == clearing.term
+        {
+            deadlines.cleared(clearing.lease, clearing.recording);
+        }
+    }
+
+    /// What is to be recorded of leases, with the term in which this member may say so.
+    pub(super) fn checkpoints(&self, now: Duration) -> Option<(Term, Vec<Checkpoint>)> {
         match &mut *self.standing() {
-            Standing::Leading(_, deadlines) => match deadlines.renew(id, now) {
-                Renewal::Renewed { ttl, .. } => Some(ttl.seconds()),
-                Renewal::Expired | Renewal::Unknown => None,
-            },
+            Standing::Leading(term, deadlines) => {
+                let due = deadlines.checkpoints_due(now, 100);
+                (!due.is_empty()).then_some((*term, due))
+            }
             _ => None,
         }
     }

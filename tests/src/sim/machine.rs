@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ferrod_env::Clock;
+use ferrod_lease::Ttl;
 use ferrod_mvcc::{Changes, HashKv, KeyRange, RangeQuery, Reader, View};
 use ferrod_node::{
     AppliedChange, BoxError, CommittedChange, ConfChange, ConfChangeKind, DropReason, Entry, Error,
@@ -259,6 +260,8 @@ impl Machine {
         for (id, lease) in self.store.leases().read().iter() {
             digest.add(&id.0.to_le_bytes());
             digest.add(&lease.ttl().seconds().to_le_bytes());
+            let left = lease.checkpoint().map_or(0, Ttl::seconds);
+            digest.add(&left.to_le_bytes());
             lease.keys().for_each(|key| digest.add(key));
         }
         for (id, member) in &self.store.cluster().load().members.present {

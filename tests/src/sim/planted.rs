@@ -5,13 +5,17 @@
 /// A leader that was deposed goes on ending leases, in whatever term.
 pub(super) const DEPOSED: &str = "lease ended by a deposed leader";
 
+/// A renewal leaves what was recorded of the lease in the log, and the next leader goes by that.
+pub(super) const CHECKPOINT: &str = "lease cut short by a record";
+
 /// All of them.
-pub(super) const ALL: [&str; 11] = [
+pub(super) const ALL: [&str; 12] = [
     "ack before fsync",
     "lost vote",
     "apply twice",
     "read index reused",
     DEPOSED,
+    CHECKPOINT,
     "tombstone dropped",
     "change applied early",
     "message before persist",

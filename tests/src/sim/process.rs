@@ -16,7 +16,7 @@ use ferrod_store::Store;
 use ferrod_wal::Identity;
 
 use super::host::{CLUSTER, Host, WAL_DIR};
-use super::lessor::Lessor;
+use super::lessor::{Clearing, Lessor};
 use super::machine::{Machine, Notes, State, Wire};
 use super::plan::Plan;
 use super::watching::Watching;
@@ -61,6 +61,8 @@ pub(super) struct Process {
 pub(super) enum Waiter {
     /// A client's call.
     Call(u64),
+    /// A call that renews a lease for so many seconds, once what was recorded of it is cleared.
+    Renewal(u64, i64, Clearing),
     /// Nobody: the member itself asked.
     Nobody,
 }

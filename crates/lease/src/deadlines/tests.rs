@@ -39,8 +39,9 @@ fn run(deadlines: &mut Option<Deadlines>, now: Duration, command: &str) -> Strin
         }
         "grant" => deadlines.grant(id, ttl(number(2)), now),
         "revoke" => deadlines.revoke(id),
-        "checkpointed" => {
-            deadlines.checkpointed(id, words.get(2).map(|_| ttl(number(2))));
+        "cleared" => {
+            let recording = u64::try_from(number(2)).unwrap();
+            deadlines.cleared(id, Recording(recording));
         }
         "renew" => return format!("{:?}", deadlines.renew(id, now)),
         "remaining" => return format!("{:?}", deadlines.remaining(id, now)),
@@ -137,7 +138,7 @@ fn step(deadlines: &mut Deadlines, model: &mut Model, now: &mut Duration, op: Op
                     *next = *at;
                     Renewal::Renewed {
                         ttl: ttl(*seconds),
-                        clear_checkpoint: false,
+                        recording: None,
                     }
                 }
             };

@@ -67,7 +67,7 @@ impl Config {
         {
             notes.push(Note::new(
                 Level::Warn,
-                "lease checkpoints are replicated but not kept on disk",
+                "feature gate LeaseCheckpoint is on without LeaseCheckpointPersist; what is left of leases is kept on disk all the same",
             ));
         }
         let request_bytes = self.limits.request_bytes_max as u64;

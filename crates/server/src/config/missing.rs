@@ -68,8 +68,6 @@ const FLAGS: &[(&str, &str)] = &[
 
 /// Feature gates, each with what is missing. They may be off.
 const GATES: &[(Gate, &str)] = &[
-    (Gate::LeaseCheckpoint, "checkpointing leases is"),
-    (Gate::LeaseCheckpointPersist, "checkpointing leases is"),
     (
         Gate::PriorityRequest,
         "a backlog of its own for revocations is",
@@ -181,7 +179,7 @@ mod tests {
             ),
             (
                 "--feature-gates=AllAlpha=true,CompactHashCheck=false",
-                "--feature-gates: LeaseCheckpoint: checkpointing leases is not available in this version of ferrod",
+                "--feature-gates: PriorityRequest: a backlog of its own for revocations is not available in this version of ferrod",
             ),
         ] {
             assert_eq!(check_words(&[word]), Err(message.to_owned()));

@@ -7,20 +7,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ferrod_lease::LeaseId;
-use ferrod_node::{MemberId, Role};
+use ferrod_lease::{Checkpoint, LeaseId, Recording};
+use ferrod_node::{MemberId, Role, Term};
 use ferrod_proto::ApiError;
+use ferrod_proto::etcdserverpb::internal_raft_request::Request;
+use ferrod_proto::etcdserverpb::{LeaseCheckpoint, LeaseCheckpointRequest};
 use ferrod_proto::peer::{
     Answer, RemainingTime, Renewals as WireRenewals, Renewed, TimeToLive, answer, question,
 };
 use tokio::sync::{mpsc, oneshot};
 use tonic::Status;
 
-use super::{Engine, KeepAlive};
+use super::{Engine, KeepAlive, Outcome};
 use crate::grpc::status;
+use crate::mailbox::Mailbox;
 
 /// Renewals that one question carries.
 const BATCH_MAX: usize = 10_000;
+/// Leases whose rest one entry records.
+const RECORDS_MAX: usize = 1000;
 /// Renewals that may wait for the next question.
 const WAITING_MAX: usize = 64 << 10;
 /// Pause before a leader is looked for again.
@@ -127,8 +132,13 @@ impl Engine {
         let Some(term) = self.lessor.leading() else {
             return Ok(vec![KeepAlive::NotLeader; ids.len()]);
         };
-        let renew = |id: &LeaseId| self.lessor.renew(*id, self.clock.now());
-        let mut renewed: Vec<_> = ids.iter().map(renew).collect();
+        let mut recorded = Vec::new();
+        let mut renew = |id: &LeaseId| {
+            let (renewed, recording) = self.lessor.renew(*id, self.clock.now());
+            recorded.extend(recording.map(|recording| (*id, recording)));
+            renewed
+        };
+        let mut renewed: Vec<_> = ids.iter().map(&mut renew).collect();
         self.barrier(None).await?;
         // What was granted through another member may have been committed and not applied before.
         let mut again = false;
@@ -141,6 +151,7 @@ impl Engine {
         if again {
             self.barrier(None).await?;
         }
+        self.clear_records(term, &recorded).await?;
         if self.lessor.leading() != Some(term) {
             return Ok(vec![KeepAlive::NotLeader; ids.len()]);
         }
@@ -149,6 +160,57 @@ impl Engine {
             .filter(|r| matches!(r, KeepAlive::Renewed(_)));
         self.meters.lease.renewed_total.inc_by(count.count() as u64);
         Ok(renewed)
+    }
+
+    /// Takes what was recorded as left of leases back through the log: the next leader gives them their full time.
+    async fn clear_records(
+        &self,
+        term: Term,
+        recorded: &[(LeaseId, Recording)],
+    ) -> Result<(), Status> {
+        let mailbox = Arc::new(Mailbox::default());
+        for batch in recorded.chunks(RECORDS_MAX) {
+            let full = |(id, _): &(LeaseId, Recording)| (*id, 0);
+            let waiting = self.offer_records(term, batch.iter().map(full), &mailbox)?;
+            let stopped = || status::of(ApiError::Stopped);
+            waiting.await.unwrap_or_else(|_| Err(stopped()))?;
+            self.lessor.cleared(term, batch);
+        }
+        Ok(())
+    }
+
+    /// Records what is left of leases that have long to live, if this member leads.
+    pub(crate) fn record_remaining(&self, mailbox: &Arc<Mailbox>) {
+        loop {
+            let offer = |term, due: Vec<Checkpoint>| {
+                let due = due.into_iter();
+                let seconds = due.map(|due| (due.id, due.remaining.seconds()));
+                // What is not recorded now is recorded the next time.
+                if let Err(error) = self.offer_records(term, seconds, mailbox) {
+                    tracing::warn!(%error, "failed to record what is left of leases");
+                }
+            };
+            if self.lessor.record(self.clock.now(), RECORDS_MAX, offer) < RECORDS_MAX {
+                return;
+            }
+        }
+    }
+
+    fn offer_records(
+        &self,
+        term: Term,
+        seconds: impl Iterator<Item = (LeaseId, i64)>,
+        mailbox: &Arc<Mailbox>,
+    ) -> Result<oneshot::Receiver<Outcome>, Status> {
+        let checkpoint = |(id, remaining_ttl): (LeaseId, i64)| LeaseCheckpoint {
+            id: id.0,
+            remaining_ttl,
+        };
+        let request = Request::LeaseCheckpoint(LeaseCheckpointRequest {
+            checkpoints: seconds.map(checkpoint).collect(),
+        });
+        let timeout = self.limits.request_timeout;
+        self.offer_as(self.ids.next(), request, mailbox, timeout, Some(term))
     }
 
     /// What is left of a lease, as the leader knows it; `None` if there is no such lease.

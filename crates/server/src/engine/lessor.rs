@@ -1,11 +1,12 @@
 //! The leader's clock for leases: who is renewed, and who has run out.
 //!
-//! Only the leader counts time. A member that becomes leader gives every lease its full time again, from the moment when
-//! it has applied everything of earlier terms; one that loses leadership forgets all deadlines at once.
+//! Only the leader counts time. A member that becomes leader gives every lease its full time again, or what was last
+//! recorded of it, from the moment when it has applied everything of earlier terms; one that loses leadership forgets all
+//! deadlines at once.
 
 use std::time::Duration;
 
-use ferrod_lease::{Deadlines, LeaseId, Pace, Renewal};
+use ferrod_lease::{Checkpoint, Deadlines, LeaseId, Pace, Recording, Renewal};
 use ferrod_node::{Role, SoftState, Term};
 use ferrod_store::{Effect, SharedLeases};
 use parking_lot::Mutex;
@@ -32,6 +33,7 @@ pub(crate) struct Lessor {
     leases: SharedLeases,
     /// Length of an election: what a new leader adds to every lease.
     extension: Duration,
+    pace: Pace,
     standing: Mutex<Standing>,
     /// Rings when a lease is gone.
     revoked: Notify,
@@ -54,11 +56,12 @@ enum Load {
 }
 
 impl Lessor {
-    pub(crate) fn new(leases: SharedLeases, extension: Duration) -> Lessor {
+    pub(crate) fn new(leases: SharedLeases, extension: Duration, pace: Pace) -> Lessor {
         let standing = Mutex::new(Standing::Following);
         Lessor {
             leases,
             extension,
+            pace,
             standing,
             revoked: Notify::new(),
         }
@@ -80,7 +83,7 @@ impl Lessor {
         let mut standing = self.standing.lock();
         if matches!(*standing, Standing::Elected(term) if term == began) {
             let count = self.leases.read().len();
-            let deadlines = Deadlines::promote(count, now, self.extension, Pace::default());
+            let deadlines = Deadlines::promote(count, now, self.extension, self.pace);
             let deadlines = Box::new(deadlines);
             *standing = Standing::Leading {
                 term: began,
@@ -96,12 +99,7 @@ impl Lessor {
             match effect {
                 Effect::Granted(id, ttl) => deadlines.grant(*id, *ttl, now),
                 Effect::Revoked(id) => deadlines.revoke(*id),
-                Effect::Checkpointed(stored) => {
-                    for (id, remaining) in stored {
-                        deadlines.checkpointed(*id, *remaining);
-                    }
-                }
-                Effect::Cluster => {}
+                Effect::Checkpointed(_) | Effect::Cluster => {}
             }
         }
         if matches!(effect, Effect::Revoked(_)) {
@@ -117,13 +115,14 @@ impl Lessor {
         }
     }
 
-    /// Renews a lease. Leadership is confirmed by the caller, before it tells anyone.
-    pub(crate) fn renew(&self, id: LeaseId, now: Duration) -> KeepAlive {
+    /// Renews a lease. Leadership is confirmed by the caller, before it tells anyone; and a recorded rest, if there is
+    /// one, is cleared through the log.
+    pub(crate) fn renew(&self, id: LeaseId, now: Duration) -> (KeepAlive, Option<Recording>) {
         let Standing::Leading {
             deadlines, load, ..
         } = &mut *self.standing.lock()
         else {
-            return KeepAlive::NotLeader;
+            return (KeepAlive::NotLeader, None);
         };
         let renewal = match deadlines.renew(id, now) {
             Renewal::Unknown if !matches!(load, Load::Complete) => {
@@ -133,10 +132,45 @@ impl Lessor {
             renewal => renewal,
         };
         match renewal {
-            Renewal::Renewed { ttl, .. } => KeepAlive::Renewed(ttl.seconds()),
-            Renewal::Expired => KeepAlive::Expired,
-            Renewal::Unknown => KeepAlive::Unknown,
+            Renewal::Renewed { ttl, recording } => (KeepAlive::Renewed(ttl.seconds()), recording),
+            Renewal::Expired => (KeepAlive::Expired, None),
+            Renewal::Unknown => (KeepAlive::Unknown, None),
         }
+    }
+
+    /// The rest that was recorded of these leases has been cleared, by the leader of this term.
+    pub(crate) fn cleared(&self, in_term: Term, leases: &[(LeaseId, Recording)]) {
+        if let Standing::Leading {
+            term, deadlines, ..
+        } = &mut *self.standing.lock()
+            && *term == in_term
+        {
+            for (id, recording) in leases {
+                deadlines.cleared(*id, *recording);
+            }
+        }
+    }
+
+    /// What is to be recorded now, at most `max`, is handed to `offer`, which puts it on its way into the log: no
+    /// renewal comes in between, so none can have its clearing overtaken by an older rest. Returns how many there were.
+    pub(crate) fn record(
+        &self,
+        now: Duration,
+        max: usize,
+        offer: impl FnOnce(Term, Vec<Checkpoint>),
+    ) -> usize {
+        let Standing::Leading {
+            term, deadlines, ..
+        } = &mut *self.standing.lock()
+        else {
+            return 0;
+        };
+        let due = deadlines.checkpoints_due(now, max);
+        let count = due.len();
+        if count > 0 {
+            offer(*term, due);
+        }
+        count
     }
 
     /// Whole seconds that a lease has left; `None` if it is unknown or this member does not lead.
@@ -203,3 +237,6 @@ impl Lessor {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

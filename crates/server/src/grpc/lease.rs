@@ -189,12 +189,14 @@ fn try_renew(engine: &Engine, id: LeaseId) -> Option<Result<LeaseKeepAliveRespon
         }))
     };
     match engine.lessor.renew(id, engine.clock.now()) {
-        KeepAlive::Renewed(ttl) => {
+        (KeepAlive::Renewed(ttl), None) => {
             engine.meters.lease.renewed_total.inc();
             answer(ttl)
         }
-        KeepAlive::Unknown => answer(0),
-        KeepAlive::Expired | KeepAlive::NotLeader => None,
+        (KeepAlive::Unknown, _) => answer(0),
+        // What was recorded of it is to be cleared first.
+        (KeepAlive::Renewed(_), Some(_)) => None,
+        (KeepAlive::Expired | KeepAlive::NotLeader, _) => None,
     }
 }
 

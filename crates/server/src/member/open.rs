@@ -24,7 +24,7 @@ use super::data_dir::DataDir;
 use super::heal::{Healing, OpenError, of_backend, of_node, of_store};
 use super::join::NewMember;
 use super::upkeep::Inboxes;
-use crate::config::{Config, MemberUrl};
+use crate::config::{Config, Gate, MemberUrl};
 use crate::divergence::{self, Comparisons};
 use crate::engine::{
     Engine, FlushLoop, Lessor, Limits, Machine, NodeObserver, PendingChanges, Quota, ReadRounds,
@@ -88,7 +88,12 @@ pub(super) fn open(
     let waiters = Arc::new(Waiters::new());
     let changes = Arc::new(PendingChanges::default());
     let learner = is_learner(&store, MemberId(member));
-    let lessor = Arc::new(Lessor::new(store.leases(), config.raft.election_timeout));
+    let lessor = Lessor::new(
+        store.leases(),
+        config.raft.election_timeout,
+        lease_pace(config),
+    );
+    let lessor = Arc::new(lessor);
     let mailboxes: Vec<Arc<Mailbox>> = (0..runtimes).map(|_| Arc::default()).collect();
     let (views, cluster_view, leases) = (store.keyspace().views(), store.cluster(), store.leases());
     let read_rounds = Arc::new(ReadRounds::new(views.clone()));
@@ -248,6 +253,17 @@ pub(super) fn open(
             questions: questions_inbox,
         }),
     })
+}
+
+/// How leases end; what is left of long ones is recorded now and then if the gate for it is open.
+fn lease_pace(config: &Config) -> ferrod_lease::Pace {
+    const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(5 * 60);
+    let records = config.gates.is_enabled(Gate::LeaseCheckpoint);
+    ferrod_lease::Pace {
+        retry: config.request_timeout(),
+        checkpoint_interval: records.then_some(CHECKPOINT_INTERVAL),
+        ..ferrod_lease::Pace::default()
+    }
 }
 
 /// The largest parcel: what fits in beside the largest batch of proposals, or beside one request of the largest kind.

@@ -1,4 +1,5 @@
-//! What a member does by the clock: ends waits, expires leases, compacts, compares itself with the others.
+//! What a member does by the clock: ends waits, expires leases and records what is left of them, compacts, compares itself
+//! with the others.
 
 mod auto_compaction;
 
@@ -110,6 +111,7 @@ async fn expire_leases(engine: Arc<Engine>) {
                 revoke(&engine, &mailbox, id, term);
             }
         }
+        engine.record_remaining(&mailbox);
     }
 }
 

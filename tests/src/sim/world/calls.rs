@@ -17,6 +17,7 @@ use super::{Event, Judged, World};
 use crate::check::history::{Operation, Outcome, Refusal};
 use crate::check::lease::LeaseEvent;
 use crate::check::{Request, Response, Violation};
+use crate::sim::lessor::Clearing;
 use crate::sim::process::{Process, Waiter};
 use crate::sim::workload::{self, Ask};
 
@@ -120,8 +121,12 @@ impl World {
         let waiter = self
             .running(id)
             .and_then(|process| process.waiters.remove(&request));
-        let Some(Waiter::Call(number)) = waiter else {
-            return;
+        let number = match waiter {
+            Some(Waiter::Call(number)) => number,
+            Some(Waiter::Renewal(number, ttl, clearing)) => {
+                return self.record_cleared(id, number, ttl, &clearing, answer.is_ok());
+            }
+            Some(Waiter::Nobody) | None => return,
         };
         let outcome = match answer {
             Ok(answer) => match response(answer) {
@@ -142,7 +147,7 @@ impl World {
         let waiter = self
             .running(id)
             .and_then(|process| process.waiters.remove(&request));
-        if let Some(Waiter::Call(number)) = waiter {
+        if let Some(Waiter::Call(number) | Waiter::Renewal(number, ..)) = waiter {
             self.send_reply(number, Reply::Heard(Outcome::Refused(Refusal::Other)));
         }
         Ok(())
@@ -175,6 +180,7 @@ impl World {
         for (_, number) in ready {
             if number == LESSOR_READ {
                 self.expire_leases(id);
+                self.record_leases(id);
             } else {
                 self.serve_read(id, number);
             }
@@ -183,19 +189,40 @@ impl World {
 
     fn serve_read(&mut self, id: u64, number: u64) {
         match self.calls.get(&number).map(|call| call.ask.clone()) {
-            Some(Ask::KeepAlive(lease)) => {
-                let local = self.hosts[&id].clock.now();
-                let lessor = self.running(id).map(|process| process.lessor.clone());
-                let renewed = lessor.and_then(|lessor| lessor.renew(LeaseId(lease), local));
-                let reply = renewed.map_or(
-                    Reply::Heard(Outcome::Refused(Refusal::Other)),
-                    Reply::Renewed,
-                );
-                self.send_reply(number, reply);
-            }
+            Some(Ask::KeepAlive(lease)) => self.renew(id, number, lease),
             Some(Ask::Do(Request::Range(range))) => self.read(id, number, &range),
             _ => {}
         }
+    }
+
+    /// Renews a lease; what was recorded of it is cleared through the log before the client hears of it.
+    fn renew(&mut self, id: u64, number: u64, lease: i64) {
+        let (now, local) = (self.now, self.hosts[&id].clock.now());
+        let lessor = self.running(id).map(|process| process.lessor.clone());
+        let renewed = lessor.and_then(|lessor| lessor.renew(LeaseId(lease), local));
+        let (ttl, clearing) = match renewed {
+            Some((ttl, Some(clearing))) => (ttl, clearing),
+            Some((ttl, None)) => return self.send_reply(number, Reply::Renewed(ttl)),
+            None => {
+                return self.send_reply(number, Reply::Heard(Outcome::Refused(Refusal::Other)));
+            }
+        };
+        let full = [(clearing.lease, 0)];
+        let waiter = Waiter::Renewal(number, ttl, clearing);
+        self.offer_records(id, clearing.term, full, waiter);
+        self.wake_node(id, now);
+    }
+
+    fn record_cleared(&mut self, id: u64, number: u64, ttl: i64, clearing: &Clearing, ok: bool) {
+        let reply = if ok {
+            Reply::Renewed(ttl)
+        } else {
+            Reply::Heard(Outcome::Refused(Refusal::Other))
+        };
+        if let Some(process) = self.running(id).filter(|_| ok) {
+            process.lessor.cleared(clearing);
+        }
+        self.send_reply(number, reply);
     }
 
     fn read(&mut self, id: u64, number: u64, range: &RangeRequest) {

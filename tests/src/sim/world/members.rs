@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use ferrod_env::Clock;
 use ferrod_env::sim::Loss;
+use ferrod_lease::LeaseId;
 use ferrod_mvcc::Wake;
-use ferrod_node::{LogIndex, Next, PeerMessage, Proposal, ProposalId, Role, Work};
-use ferrod_proto::etcdserverpb::LeaseRevokeRequest;
+use ferrod_node::{LogIndex, Next, PeerMessage, Proposal, ProposalId, Role, Term, Work};
 use ferrod_proto::etcdserverpb::internal_raft_request::Request;
+use ferrod_proto::etcdserverpb::{LeaseCheckpoint, LeaseCheckpointRequest, LeaseRevokeRequest};
 
 use super::{Event, Judged, World};
 use crate::check::Violation;
@@ -252,6 +253,43 @@ impl World {
             let _stopped = process.executor.handle().propose_as(proposal);
         }
         self.wake_node(id, now);
+    }
+
+    /// Records what is left of leases.
+    pub(super) fn record_leases(&mut self, id: u64) {
+        let (now, local) = (self.now, self.hosts[&id].clock.now());
+        let Some(process) = self.running(id) else {
+            return;
+        };
+        let Some((term, due)) = process.lessor.checkpoints(local) else {
+            return;
+        };
+        let due = due.into_iter().map(|due| (due.id, due.remaining.seconds()));
+        self.offer_records(id, term, due, Waiter::Nobody);
+        self.wake_node(id, now);
+    }
+
+    pub(super) fn offer_records(
+        &mut self,
+        id: u64,
+        term: Term,
+        seconds: impl IntoIterator<Item = (LeaseId, i64)>,
+        waiter: Waiter,
+    ) {
+        let checkpoint = |(id, remaining_ttl): (LeaseId, i64)| LeaseCheckpoint {
+            id: id.0,
+            remaining_ttl,
+        };
+        let record = Request::LeaseCheckpoint(LeaseCheckpointRequest {
+            checkpoints: seconds.into_iter().map(checkpoint).collect(),
+        });
+        if let Some(process) = self.running(id) {
+            let request = process.new_request();
+            let proposal = Proposal::in_term(ProposalId(request), encode(request, record), term);
+            process.waiters.insert(request, waiter);
+            // A member that has stopped answers nobody.
+            let _stopped = process.executor.handle().propose_as(proposal);
+        }
     }
 
     /// Takes in what a member has told, and judges it.
