@@ -12,6 +12,8 @@ pub enum Input {
     Tick,
     /// Campaign as soon as that is safe: for the only voter, which need not wait for a timeout.
     Campaign,
+    /// Wait so many ticks less for a leader: a member that has just started has waited without knowing.
+    Hasten(u32),
     /// A peer said something.
     Peer(PeerMessage),
     /// Messages to this peer are being lost.

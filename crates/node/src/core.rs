@@ -171,6 +171,7 @@ impl Core {
         match input {
             Input::Tick => self.tick(actions),
             Input::Campaign => self.wish = Some(Wish::Campaign),
+            Input::Hasten(ticks) => self.hasten(ticks),
             Input::Peer(message) => self.peer(message, actions),
             Input::Unreachable(peer) => self.raft.report_unreachable(peer.0),
             Input::LeaderGone(peer) => self.leader_gone(peer, actions),

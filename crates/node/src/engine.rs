@@ -41,6 +41,7 @@ pub(crate) enum Event {
     Peer(Vec<PeerMessage>, Option<Ticket>),
     Unreachable(MemberId),
     LeaderGone(MemberId),
+    Hasten(u32),
     Transfer(MemberId),
     Progress(ProgressCallback),
     /// What was found out elsewhere.
@@ -243,6 +244,7 @@ impl<S: StateMachine, T: Transport> Engine<S, T> {
             Event::Peer(messages, ticket) => self.hear(messages, ticket),
             Event::Unreachable(peer) => self.inputs.push(Input::Unreachable(peer)),
             Event::LeaderGone(peer) => self.inputs.push(Input::LeaderGone(peer)),
+            Event::Hasten(ticks) => self.inputs.push(Input::Hasten(ticks)),
             Event::Transfer(member) => self.inputs.push(Input::Transfer(member)),
             Event::Progress(callback) => callback(self.core.progress()),
             Event::News(input) => self.inputs.push(input),

@@ -200,6 +200,12 @@ impl NodeHandle {
         self.send(Event::LeaderGone(peer));
     }
 
+    /// Waits so many ticks less for a leader, if none is known: for a member that has just started and would hear of one
+    /// at once if there were one.
+    pub fn hasten(&self, ticks: u32) {
+        self.send(Event::Hasten(ticks));
+    }
+
     /// Hands leadership to this member, if the asked one leads.
     pub fn transfer_leader(&self, member: MemberId) {
         self.send(Event::Transfer(member));

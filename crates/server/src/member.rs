@@ -4,6 +4,7 @@ mod alone;
 mod announce;
 mod data_dir;
 mod discovery;
+mod election;
 mod heal;
 mod join;
 mod listeners;
@@ -101,9 +102,11 @@ async fn live(config: &Config) -> Result<Ended, Error> {
         true => None,
         false => Some(join::identify(config).await?),
     };
+    let first_count = new.as_ref().map_or(0, |new| new.first.len());
     // Held until the end.
     let dir = DataDir::claim(config, mark.is_some())?;
     let mut opened = heal::open(config, runtimes_count, new, &dir, mark).await?;
+    let members_count = opened.members_count().max(first_count);
     let inboxes = opened.take_inboxes();
     let (stop, stopping) = watch::channel(false);
     let runtimes = start_runtimes(&opened, &stopping)?;
@@ -111,8 +114,13 @@ async fn live(config: &Config) -> Result<Ended, Error> {
     let mut fatal = std::pin::pin!(fatal);
     let removed = opened.removed();
     let mut removed = std::pin::pin!(removed);
-    let upkeep = upkeep::start(&opened.engine, config, inboxes, initialized);
+    let mut upkeep = upkeep::start(&opened.engine, config, inboxes, initialized);
     let peers = opened.talk(listeners.take_peer())?;
+    upkeep.spawn(election::hasten_first(
+        opened.engine.clone(),
+        config.raft.clone(),
+        members_count,
+    ));
 
     let engine = opened.engine.clone();
     // A suspect member serves nobody, but says why.

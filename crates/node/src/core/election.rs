@@ -62,6 +62,14 @@ impl Core {
         self.raft.tick();
     }
 
+    /// Lets so many ticks of the election timeout pass at once, if no leader is known.
+    pub(super) fn hasten(&mut self, ticks: u32) {
+        let raft = &mut self.raft.raft;
+        if raft.leader_id == raft::INVALID_ID {
+            raft.election_elapsed = raft.election_elapsed.saturating_add(ticks as usize);
+        }
+    }
+
     /// Whether raft-rs's next tick starts an election.
     fn would_campaign(&self) -> bool {
         let raft = &self.raft.raft;

@@ -290,6 +290,11 @@ impl Opened {
         self.inboxes.take().expect("taken once, by the start")
     }
 
+    /// How many members the cluster has, as far as this one has applied.
+    pub(super) fn members_count(&self) -> usize {
+        self.engine.cluster.load().members.present.len()
+    }
+
     /// Returns when this member was removed from its cluster.
     pub(super) fn removed(&self) -> impl Future<Output = ()> + use<> {
         let mut removed = self.peers.removed.subscribe();

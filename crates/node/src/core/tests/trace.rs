@@ -120,6 +120,11 @@ fn execute(rig: &mut Rig, command: &str) -> Vec<String> {
         }
         "tick" => return repeat(rig, id, Input::Tick, numbers.get(1).copied().unwrap_or(1)),
         "campaign" => return show(id, &rig.input(id, Input::Campaign)),
+        // hasten MEMBER TICKS
+        "hasten" => {
+            let ticks = u32::try_from(numbers[1]).unwrap();
+            return show(id, &rig.input(id, Input::Hasten(ticks)));
+        }
         "idle" => return show(id, &rig.input(id, Input::Idle)),
         "gone" => return show(id, &rig.input(id, Input::LeaderGone(MemberId(numbers[1])))),
         "due" => return show(id, &rig.input(id, Input::CampaignDue)),
