@@ -17,7 +17,6 @@ mod upkeep;
 use std::sync::Arc;
 
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 use crate::config::{Config, Gate};
 use crate::divergence;
@@ -26,7 +25,7 @@ use crate::serve::Runtimes;
 use crate::watching::Watching;
 use crate::worker::Worker;
 use data_dir::DataDir;
-use listeners::Listeners;
+use listeners::{Doors, Listeners};
 use open::Opened;
 pub use signals::Signal;
 use signals::Signals;
@@ -107,6 +106,7 @@ async fn live(config: &Config) -> Result<Ended, Error> {
     let dir = DataDir::claim(config, mark.is_some())?;
     let mut opened = heal::open(config, runtimes_count, new, &dir, mark).await?;
     let members_count = opened.members_count().max(first_count);
+    announce::server(&opened.engine);
     let inboxes = opened.take_inboxes();
     let (stop, stopping) = watch::channel(false);
     let runtimes = start_runtimes(&opened, &stopping)?;
@@ -122,14 +122,22 @@ async fn live(config: &Config) -> Result<Ended, Error> {
         members_count,
     ));
 
+    let mut doors = Doors::new(
+        config,
+        listeners,
+        &opened.engine,
+        runtimes.clone(),
+        stopping,
+    );
+    doors.open_for_metrics();
+    config
+        .serving_note(&opened.engine.member.to_string())
+        .emit();
+
     let engine = opened.engine.clone();
     // A suspect member serves nobody, but says why.
-    let mut accepting = JoinSet::new();
-    let mut silent = Some(listeners);
-    if engine.suspicion.reason().is_some()
-        && let Some(listeners) = silent.take()
-    {
-        accepting = listeners.accept(config, &engine, &runtimes, &stopping);
+    if engine.suspicion.reason().is_some() {
+        doors.open_for_clients();
     }
     let coming_up = async {
         if engine.suspicion.reason().is_some() {
@@ -145,6 +153,7 @@ async fn live(config: &Config) -> Result<Ended, Error> {
             return Ok(Ended::Removed);
         }
         fatal = &mut fatal => return Err(fatal),
+        failed = doors.failed() => return Err(failed),
     }
     let is_checked = config.gates.is_enabled(Gate::InitialCorruptCheck);
     if initialized && is_checked {
@@ -155,9 +164,7 @@ async fn live(config: &Config) -> Result<Ended, Error> {
         let engine = opened.engine.clone();
         tokio::spawn(async move { announce::set_cluster_version(&engine).await })
     };
-    if let Some(listeners) = silent {
-        accepting = listeners.accept(config, &opened.engine, &runtimes, &stopping);
-    }
+    doors.open_for_clients();
     let mut signals = Signals::new()?;
     tracing::info!("ready to serve client requests");
     announce::invite(config);
@@ -167,7 +174,7 @@ async fn live(config: &Config) -> Result<Ended, Error> {
         signal = signals.next() => Ended::Signal(signal),
         () = &mut removed => Ended::Removed,
         fatal = &mut fatal => return Err(fatal),
-        Some(failed) = accepting.join_next() => return Err(listener_failed(failed)),
+        failed = doors.failed() => return Err(failed),
     };
     match ended {
         Ended::Signal(signal) => {
@@ -175,14 +182,14 @@ async fn live(config: &Config) -> Result<Ended, Error> {
         }
         Ended::Removed => say_removed(config),
     }
-    tracing::info!(name = config.name, "data-dir" = %config.data_dir.display(), "closing etcd server");
+    config.closing_note("closing etcd server").emit();
     // Nobody listens if all runtimes have ended.
     let _ended = stop.send(true);
     version.abort();
     drop(upkeep);
     stop_runtimes(runtimes).await;
     opened.close(peers)?;
-    tracing::info!(name = config.name, "data-dir" = %config.data_dir.display(), "closed etcd server");
+    config.closing_note("closed etcd server").emit();
     Ok(ended)
 }
 
@@ -220,12 +227,4 @@ fn start_runtimes(
 async fn stop_runtimes(runtimes: Arc<Runtimes>) {
     // A thread that panicked has said so.
     let _ = tokio::task::spawn_blocking(move || runtimes.join()).await;
-}
-
-fn listener_failed(failed: Result<std::io::Result<()>, tokio::task::JoinError>) -> Error {
-    match failed {
-        Ok(Err(source)) => Error::system("listener failed", source),
-        Ok(Ok(())) => Error::Fatal("listener ended".to_owned()),
-        Err(source) => Error::system("listener failed", source),
-    }
 }

@@ -38,10 +38,15 @@ pub(crate) fn not_found() -> Reply {
 
 /// For a page that is only read.
 pub(crate) fn only_get() -> Reply {
+    only("GET")
+}
+
+/// For a page that takes this method alone.
+pub(crate) fn only(method: &'static str) -> Reply {
     let mut reply = text(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed\n");
     reply
         .headers_mut()
-        .insert(ALLOW, HeaderValue::from_static("GET"));
+        .insert(ALLOW, HeaderValue::from_static(method));
     reply
 }
 

@@ -14,7 +14,7 @@ use crate::config::{Config, GoDuration, StartFacts};
 use crate::engine::Engine;
 use crate::logging::Note;
 use crate::mailbox::Mailbox;
-use crate::version::ETCD_MINOR_VERSION;
+use crate::version::{ETCD_MINOR_VERSION, ETCD_VERSION};
 
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
@@ -37,6 +37,23 @@ pub(super) fn start(config: &Config, runtimes: usize, member_initialized: bool) 
     };
     config.start_note(facts).emit();
     config.quota_notes().into_iter().for_each(Note::emit);
+}
+
+/// Says which member of which cluster it is, now that what is on disk is read.
+pub(super) fn server(engine: &Engine) {
+    let version = &engine.cluster.load().version;
+    let cluster = version.is_some().then(|| engine.cluster_id.to_string());
+    let decided = version.as_deref().map(|version| {
+        let patch = version.rfind('.').unwrap_or(version.len());
+        version[..patch].to_owned()
+    });
+    tracing::info!(
+        "local-member-id" = %engine.member,
+        "local-server-version" = ETCD_VERSION,
+        "cluster-id" = cluster,
+        "cluster-version" = decided.unwrap_or_else(|| "to_be_decided".to_owned()),
+        "starting etcd server"
+    );
 }
 
 /// Tells a person who has just started a member how to talk to it.

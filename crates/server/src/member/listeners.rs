@@ -56,40 +56,75 @@ impl Listeners {
     pub(super) fn take_peer(&mut self) -> Vec<BoundListener> {
         std::mem::take(&mut self.peer)
     }
+}
 
-    /// Starts to accept. A task that ends before the stop has failed.
-    pub(super) fn accept(
-        self,
-        config: &Config,
+/// What listens and accepts.
+pub(super) struct Doors<'m> {
+    config: &'m Config,
+    listeners: Listeners,
+    pages: Arc<Pages<MemberProbe>>,
+    runtimes: Arc<Runtimes>,
+    stopping: watch::Receiver<bool>,
+    accepting: JoinSet<io::Result<()>>,
+}
+
+impl<'m> Doors<'m> {
+    /// All closed.
+    pub(super) fn new(
+        config: &'m Config,
+        listeners: Listeners,
         engine: &Arc<Engine>,
-        runtimes: &Arc<Runtimes>,
-        stopping: &watch::Receiver<bool>,
-    ) -> JoinSet<io::Result<()>> {
-        let grace = config.request_timeout();
+        runtimes: Arc<Runtimes>,
+        stopping: watch::Receiver<bool>,
+    ) -> Doors<'m> {
         let probe = MemberProbe::new(engine.clone());
         let access = Access::new(&config.web);
         let pages = Pages::new(probe, engine.meters.clone(), access, config.web.gateway);
-        let pages = Arc::new(pages);
-        let mut accepting = JoinSet::new();
-        let kinds = [
-            (Kind::Clients, self.client),
-            (Kind::ClientPages, self.client_pages),
-            (Kind::Metrics, self.metrics),
-        ];
-        for (kind, listeners) in kinds {
-            let serving = Serving::new(&config.limits, pages.clone(), kind, grace);
-            let serving = Arc::new(serving);
-            for listener in listeners {
-                say_serving(
-                    kind,
-                    listener.address,
-                    !config.listen.client_http_urls.is_empty(),
-                );
-                let task = listener.accept_all(serving.clone(), runtimes.clone(), stopping.clone());
-                accepting.spawn(task);
-            }
+        Doors {
+            config,
+            listeners,
+            pages: Arc::new(pages),
+            runtimes,
+            stopping,
+            accepting: JoinSet::new(),
         }
-        accepting
+    }
+
+    /// Serves metrics and health, which others want to see of a member that does not serve clients yet.
+    pub(super) fn open_for_metrics(&mut self) {
+        let listeners = std::mem::take(&mut self.listeners.metrics);
+        self.open(Kind::Metrics, listeners);
+    }
+
+    /// Serves clients, if it does not already.
+    pub(super) fn open_for_clients(&mut self) {
+        let listeners = std::mem::take(&mut self.listeners.client);
+        self.open(Kind::Clients, listeners);
+        let listeners = std::mem::take(&mut self.listeners.client_pages);
+        self.open(Kind::ClientPages, listeners);
+    }
+
+    fn open(&mut self, kind: Kind, listeners: Vec<BoundListener>) {
+        let apart = !self.config.listen.client_http_urls.is_empty();
+        let grace = self.config.request_timeout();
+        let serving = Serving::new(&self.config.limits, self.pages.clone(), kind, grace);
+        let serving = Arc::new(serving);
+        for listener in listeners {
+            say_serving(kind, listener.address, apart);
+            let (runtimes, stopping) = (self.runtimes.clone(), self.stopping.clone());
+            let task = listener.accept_all(serving.clone(), runtimes, stopping);
+            self.accepting.spawn(task);
+        }
+    }
+
+    /// Returns when one of them has failed: it accepts until the member stops.
+    pub(super) async fn failed(&mut self) -> Error {
+        match self.accepting.join_next().await {
+            Some(Ok(Err(source))) => Error::system("listener failed", source),
+            Some(Ok(Ok(()))) => Error::Fatal("listener ended".to_owned()),
+            Some(Err(source)) => Error::system("listener failed", source),
+            None => std::future::pending().await,
+        }
     }
 }
 

@@ -75,10 +75,17 @@ async fn end_waits(engine: Arc<Engine>) {
 /// Answers what other members ask, each question on its own: one may wait for a quorum.
 async fn answer_questions(engine: Arc<Engine>, mut questions: mpsc::Receiver<Asked>) {
     let mut answering = JoinSet::new();
-    while let Some(Asked { content, reply }) = questions.recv().await {
+    while let Some(asked) = questions.recv().await {
         while answering.try_join_next().is_some() {}
-        let engine = engine.clone();
-        answering.spawn(async move {
+        answering.spawn(answer(engine.clone(), asked));
+    }
+}
+
+async fn answer(engine: Arc<Engine>, asked: Asked) {
+    let timeout = Some(engine.limits.request_timeout);
+    // Who asked may have gone away.
+    match asked {
+        Asked::Question { content, reply } => {
             let answer = match content {
                 question::Content::Renew(wanted) => engine.answer_renewals(wanted).await,
                 question::Content::TimeToLive(wanted) => engine.answer_time_to_live(wanted).await,
@@ -87,9 +94,14 @@ async fn answer_questions(engine: Arc<Engine>, mut questions: mpsc::Receiver<Ask
                 question::Content::Hash(wanted) => engine.answer_hash(wanted).await,
                 question::Content::Compare(_) => engine.answer_comparison(),
             };
-            // Who asked may have gone away.
             let _gone = reply.send(answer);
-        });
+        }
+        Asked::Promote { member, reply } => {
+            let _gone = reply.send(engine.promote(member, timeout).await);
+        }
+        Asked::Barrier { reply } => {
+            let _gone = reply.send(engine.barrier(timeout).await);
+        }
     }
 }
 

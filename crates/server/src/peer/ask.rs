@@ -20,10 +20,22 @@ use crate::ids::ClusterId;
 /// Questions that may wait for the thread that answers them.
 pub(crate) const QUESTIONS_MAX: usize = 1024;
 
-/// A question that came in, and where its answer goes.
-pub(crate) struct Asked {
-    pub(crate) content: question::Content,
-    pub(crate) reply: oneshot::Sender<Result<Answer, Status>>,
+/// What came in for the thread that has the answers, and where the answer goes.
+pub(crate) enum Asked {
+    /// A question of another member, for the leader.
+    Question {
+        content: question::Content,
+        reply: oneshot::Sender<Result<Answer, Status>>,
+    },
+    /// A learner is to get a vote, by way of whoever leads.
+    Promote {
+        member: MemberId,
+        reply: oneshot::Sender<Result<(), Status>>,
+    },
+    /// A read is to see all that was acknowledged before.
+    Barrier {
+        reply: oneshot::Sender<Result<(), Status>>,
+    },
 }
 
 /// Where questions that come in wait.
@@ -75,7 +87,8 @@ pub(crate) async fn ask_patiently(
             content: Some(content.clone()),
         };
         let asking = async {
-            let mut client = PeerClient::new(endpoint(url.clone(), patience.connect)?.connect().await?);
+            let mut client =
+                PeerClient::new(endpoint(url.clone(), patience.connect)?.connect().await?);
             client.ask(question).await.map_err(AskError::Status)
         };
         match tokio::time::timeout(patience.answer, asking).await {

@@ -70,7 +70,10 @@ impl peer_server::Peer for Host {
         let (reply, receiver) = oneshot::channel();
         let stopping = |_| Status::unavailable("the member is stopping");
         // Who asks too much is told so, and asks again.
-        let asked = self.context.questions.try_send(Asked { content, reply });
+        let asked = self
+            .context
+            .questions
+            .try_send(Asked::Question { content, reply });
         asked.map_err(|_| Status::resource_exhausted("too many questions wait"))?;
         receiver.await.map_err(stopping)?.map(Response::new)
     }

@@ -219,7 +219,7 @@ async fn answer(
     let is_grpc =
         content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"));
     if !is_grpc || request.version() != http::Version::HTTP_2 {
-        return pages::answer(context, &request).map(Body::new);
+        return pages::answer(context, request).await.map(Body::new);
     }
     match calls.call(request).await {
         Ok(response) => response,
