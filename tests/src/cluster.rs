@@ -9,6 +9,7 @@ mod clients;
 mod deaths;
 mod far_behind;
 mod judge;
+mod leases;
 mod network;
 mod story;
 mod subscribers;
@@ -73,18 +74,14 @@ pub fn run(options: &Options) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    // It writes gigabytes, and the judge holds all of history in memory.
-    let by_default = |story: &&Story| **story != Story::FarBehindDeaths;
-    let all: Vec<_> = Story::value_variants()
-        .iter()
-        .filter(by_default)
-        .copied()
-        .collect();
-    if options.story.is_empty() {
-        println!("cluster: NOT RUN: far-behind-deaths; ask for it with --story far-behind-deaths");
-    }
+    let all = Story::value_variants().iter().copied();
+    let (by_default, others): (Vec<_>, Vec<_>) = all.partition(|story| story.by_default());
     let stories = if options.story.is_empty() {
-        all
+        for story in others {
+            let name = story.name();
+            println!("cluster: NOT RUN: {name}; ask for it with --story {name}");
+        }
+        by_default
     } else {
         options.story.clone()
     };
@@ -127,7 +124,7 @@ async fn tell(
         None => crate::binaries::ferrod_with_failpoints()?,
     };
     let network = Network::make(story.members())?;
-    let mut team = Team::start(&binary, folder, network).await?;
+    let mut team = Team::start(&binary, folder, network, story).await?;
     let clients = clients::Clients::start(&team.endpoints(), seed);
     let subscribers = subscribers::Subscribers::start(&team.endpoints(), seed);
     tokio::time::sleep(CALM).await;

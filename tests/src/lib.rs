@@ -18,6 +18,8 @@ pub mod discovery;
 pub mod divergence;
 pub mod member;
 pub mod members;
+pub mod pages;
+mod proxy;
 pub mod script;
 pub mod sim;
 pub mod trio;

@@ -1,6 +1,8 @@
 //! Three members as processes: they elect, replicate, go on without one, and take it back.
 
 mod imposter;
+mod peer_pages;
+mod quorum;
 
 use std::path::Path;
 use std::time::Duration;
@@ -37,8 +39,11 @@ pub fn run(binary: &Path) -> Result<()> {
     runtime.block_on(trio.identities_agree())?;
     runtime.block_on(imposter::is_refused(&trio.setups))?;
     runtime.block_on(trio.everyone_serves("after the imposter"))?;
+    runtime.block_on(quorum::pages_with(&trio.setups))?;
 
     let leader = runtime.block_on(trio.leader())?;
+    let (leads, follows) = (&trio.setups[leader], &trio.setups[(leader + 1) % 3]);
+    runtime.block_on(peer_pages::answer(leads, follows))?;
     trio.kill(leader)?;
     runtime.block_on(trio.everyone_serves("without the leader"))?;
     trio.members[leader] = Some(trio.setups[leader].start()?);
@@ -46,7 +51,11 @@ pub fn run(binary: &Path) -> Result<()> {
     runtime.block_on(trio.same_hash())?;
 
     trio.restart_all()?;
-    runtime.block_on(trio.everyone_serves("after a restart of all"))
+    runtime.block_on(trio.everyone_serves("after a restart of all"))?;
+    runtime.block_on(quorum::lost(&mut trio))?;
+    runtime.block_on(trio.everyone_serves("after the loss of a quorum"))?;
+    let newcomers = Setup::cluster(binary, &folder.path().join("new"), 3)?;
+    runtime.block_on(quorum::pages_before(&newcomers[0]))
 }
 
 impl Trio {

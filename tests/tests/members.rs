@@ -48,7 +48,7 @@ fn members_find_each_other_by_dns() {
     discovery::members(FERROD.as_ref()).unwrap();
 }
 
-/// covers: P-KV-01, P-KV-03, P-A-09
+/// covers: P-KV-01, P-KV-03, P-A-09, P-W-11
 #[test]
 fn three_members_agree_and_survive_the_loss_of_one() {
     trio::run(FERROD.as_ref()).unwrap();

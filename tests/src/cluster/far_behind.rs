@@ -18,6 +18,9 @@ const VALUE_BYTES: usize = 1 << 20;
 /// Few keys, so that the copy is far smaller than the log.
 const KEYS: usize = 10;
 
+/// Where a connection of a copy breaks: some way into it, and far from its end.
+const CUT_AT: u64 = 200 << 20;
+
 /// What all those keys begin with.
 const PREFIX: &[u8] = b"big/";
 
@@ -74,6 +77,30 @@ pub(super) async fn deaths(team: &mut Team) -> Result<()> {
     Ok(())
 }
 
+/// The copy goes on where its connection broke, and does not begin again.
+// covers: N-09
+pub(super) async fn cut(team: &mut Team) -> Result<()> {
+    let leader = team.leader().await?;
+    let follower = team.beside(leader);
+    team.kill(follower)?;
+    // So many keys that the copy is as large as the log.
+    write(team, leader, WRITES).await?;
+    let proxy = team.proxy(follower);
+    let before = proxy.carried();
+    proxy.cut_at(CUT_AT);
+    team.revive(follower)?;
+    received(team, follower).await?;
+    let proxy = team.proxy(follower);
+    ensure!(proxy.cuts() == 1, "no connection carried {CUT_AT} bytes");
+    let carried = proxy.carried() - before;
+    let whole = (WRITES * VALUE_BYTES) as u64;
+    ensure!(
+        carried < whole + CUT_AT / 2,
+        "the copy began again: {carried} bytes for {whole}"
+    );
+    Ok(())
+}
+
 /// Kills a follower and writes more than the others keep for it.
 async fn fall_behind(team: &mut Team) -> Result<usize> {
     let leader = team.leader().await?;
@@ -116,13 +143,17 @@ fn value() -> Bytes {
     [number.to_string().as_bytes(), &padding].concat().into()
 }
 
-/// Beside the keys that the clients write.
 async fn write_much(team: &Team, member: usize) -> Result<()> {
+    write(team, member, KEYS).await
+}
+
+/// Writes so many keys again and again, beside those that the clients write.
+async fn write(team: &Team, member: usize, keys: usize) -> Result<()> {
     let wire = team.wire(member).await?;
     let mut writes = 0;
     while writes < WRITES {
         let put = PutRequest {
-            key: [PREFIX, (writes % KEYS).to_string().as_bytes()]
+            key: [PREFIX, (writes % keys).to_string().as_bytes()]
                 .concat()
                 .into(),
             value: value(),

@@ -40,7 +40,7 @@ impl Network {
         ip(&[
             "addr",
             "add",
-            &format!("198.18.{}.1/24", self.subnet),
+            &format!("{}/24", self.own_address()),
             "dev",
             bridge,
         ])?;
@@ -66,6 +66,11 @@ impl Network {
 
     pub(super) fn address(&self, member: usize) -> String {
         format!("198.18.{}.{}", self.subnet, member + 11)
+    }
+
+    /// The address of this program, which all members reach.
+    pub(super) fn own_address(&self) -> String {
+        format!("198.18.{}.1", self.subnet)
     }
 
     fn cable(&self, member: usize) -> String {

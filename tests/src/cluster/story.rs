@@ -41,6 +41,12 @@ pub enum Story {
     FarBehindPaused,
     /// A follower dies at each place that a copy of the state comes to.
     FarBehindDeaths,
+    /// The connection of a copy of the state breaks in the middle.
+    FarBehindCut,
+    /// A follower loses the leader, and its clients have leases to renew.
+    LeasesCutOff,
+    /// What is left of a long lease outlives leaders.
+    LeasesRecorded,
 }
 
 impl Story {
@@ -54,6 +60,29 @@ impl Story {
         if self == Story::TwoOfFiveKilled { 5 } else { 3 }
     }
 
+    /// Whether it is told without being asked for: some write gigabytes, which the judge holds in memory, or take minutes.
+    pub(super) fn by_default(self) -> bool {
+        !matches!(
+            self,
+            Story::FarBehindDeaths | Story::FarBehindCut | Story::LeasesRecorded
+        )
+    }
+
+    /// Whether members reach each other through proxies that can cut connections.
+    pub(super) fn has_proxies(self) -> bool {
+        self == Story::FarBehindCut
+    }
+
+    /// Further flags of all members.
+    pub(super) fn flags(self) -> &'static [&'static str] {
+        match self {
+            Story::LeasesRecorded => {
+                &["--feature-gates=LeaseCheckpoint=true,LeaseCheckpointPersist=true"]
+            }
+            _ => &[],
+        }
+    }
+
     /// Brings the trouble and lets it last.
     pub(super) async fn bring(self, team: &mut Team, long: Duration) -> Result<()> {
         match self {
@@ -61,6 +90,9 @@ impl Story {
             Story::FarBehind => return super::far_behind::killed(team).await,
             Story::FarBehindPaused => return super::far_behind::paused(team).await,
             Story::FarBehindDeaths => return super::far_behind::deaths(team).await,
+            Story::FarBehindCut => return super::far_behind::cut(team).await,
+            Story::LeasesCutOff => return super::leases::cut_off(team).await,
+            Story::LeasesRecorded => return super::leases::recorded(team).await,
             _ => {}
         }
         let leader = team.leader().await?;
@@ -86,7 +118,13 @@ impl Story {
             Story::FollowerUnheard => team.network().lose(follower, leader)?,
             Story::FollowerSlowDisk => team.fail(follower, "walBeforeSync", "sleep(1000)").await?,
             Story::LeaderSlowDisk => team.fail(leader, "walBeforeSync", "sleep(3000)").await?,
-            Story::Deaths | Story::FarBehind | Story::FarBehindPaused | Story::FarBehindDeaths => {}
+            Story::Deaths
+            | Story::FarBehind
+            | Story::FarBehindPaused
+            | Story::FarBehindDeaths
+            | Story::FarBehindCut
+            | Story::LeasesCutOff
+            | Story::LeasesRecorded => {}
         }
         tokio::time::sleep(long).await;
         self.heal(team, [leader, follower, third]).await
@@ -109,9 +147,13 @@ impl Story {
             Story::FollowerUnheard => team.network().find(follower, leader),
             Story::FollowerSlowDisk => team.fail(follower, "walBeforeSync", "off").await,
             Story::LeaderSlowDisk => team.fail(leader, "walBeforeSync", "off").await,
-            Story::Deaths | Story::FarBehind | Story::FarBehindPaused | Story::FarBehindDeaths => {
-                Ok(())
-            }
+            Story::Deaths
+            | Story::FarBehind
+            | Story::FarBehindPaused
+            | Story::FarBehindDeaths
+            | Story::FarBehindCut
+            | Story::LeasesCutOff
+            | Story::LeasesRecorded => Ok(()),
         }
     }
 }

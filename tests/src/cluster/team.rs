@@ -8,8 +8,10 @@ use ferrod_proto::etcdserverpb::{DeleteRangeRequest, StatusRequest, StatusRespon
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::network::Network;
+use super::story::Story;
 use crate::clock::poll;
 use crate::member::{Member, Place, Setup};
+use crate::proxy::Proxy;
 use crate::wire::Wire;
 
 const CLIENT_PORT: u16 = 2379;
@@ -23,23 +25,34 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) struct Team {
     network: Network,
     setups: Vec<Setup>,
+    /// The way to each member, if there is more than a cable.
+    proxies: Vec<Proxy>,
     /// `None` is a member that does not run.
     running: Vec<Option<Member>>,
 }
 
 impl Team {
     /// Starts all members of a new cluster and waits until it takes writes.
-    pub(super) async fn start(binary: &Path, folder: &Path, network: Network) -> Result<Team> {
+    pub(super) async fn start(
+        binary: &Path,
+        folder: &Path,
+        network: Network,
+        story: Story,
+    ) -> Result<Team> {
         let count = network.count();
         let name = |member: usize| format!("m{member}");
-        let peer = |member: usize| {
-            format!(
-                "{}=http://{}:{PEER_PORT}",
-                name(member),
-                network.address(member)
-            )
+        let mut proxies = Vec::new();
+        for member in (0..count).filter(|_| story.has_proxies()) {
+            let near = format!("{}:0", network.own_address());
+            let far = format!("{}:{PEER_PORT}", network.address(member));
+            proxies.push(Proxy::start(&near, far).await?);
+        }
+        let peer = |member: usize| match proxies.get(member) {
+            Some(proxy) => format!("http://{}", proxy.address()),
+            None => format!("http://{}:{PEER_PORT}", network.address(member)),
         };
-        let cluster = (0..count).map(peer).collect::<Vec<_>>().join(",");
+        let named = |member: usize| format!("{}={}", name(member), peer(member));
+        let cluster = (0..count).map(named).collect::<Vec<_>>().join(",");
         let setup = |member: usize| {
             let place = Place {
                 name: name(member),
@@ -50,14 +63,20 @@ impl Team {
                 namespace: Some(network.namespace(member)),
             };
             let failpoints = format!("{}:{FAILPOINT_PORT}", network.address(member));
-            let setup = Setup::at(binary, &folder.join(name(member)), place)?;
-            Ok(setup.variable("GOFAIL_HTTP", failpoints))
+            let mut setup = Setup::at(binary, &folder.join(name(member)), place)?;
+            for flag in story.flags() {
+                setup = setup.flag(*flag);
+            }
+            // The last one counts.
+            let advertised = format!("--initial-advertise-peer-urls={}", peer(member));
+            Ok(setup.flag(advertised).variable("GOFAIL_HTTP", failpoints))
         };
         let setups: Result<Vec<_>> = (0..count).map(setup).collect();
         let mut team = Team {
             running: (0..count).map(|_| None).collect(),
             setups: setups?,
             network,
+            proxies,
         };
         for member in 0..count {
             team.revive(member)?;
@@ -68,6 +87,11 @@ impl Team {
 
     pub(super) fn network(&self) -> &Network {
         &self.network
+    }
+
+    /// The way to a member, in a story that has one.
+    pub(super) fn proxy(&self, member: usize) -> &Proxy {
+        &self.proxies[member]
     }
 
     pub(super) fn endpoints(&self) -> Vec<String> {
