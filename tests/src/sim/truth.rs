@@ -10,6 +10,14 @@ use prost::Message;
 use super::machine::{AppliedEntry, State, hash};
 use crate::check::{Change, Timeline, Violation};
 
+/// What a hash was made of. The two differ where nothing is alive: there etcd's hash of a state counts what the last compaction
+/// has kept, and that of a compaction does not. So one is never compared with the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Hashed {
+    State,
+    Compaction,
+}
+
 /// What all members agree on, as far as it has shown.
 #[derive(Default)]
 pub(super) struct Truth {
@@ -21,8 +29,8 @@ pub(super) struct Truth {
     entries: BTreeMap<(u64, u64), u64>,
     /// The state after an index.
     states: BTreeMap<u64, State>,
-    /// What every member holds, by the revision and the compaction that a hash knows of.
-    hashes: BTreeMap<(i64, i64), u32>,
+    /// What every member holds, by the kind of the hash, its revision and the compaction that it knows of.
+    hashes: BTreeMap<(Hashed, i64, i64), u32>,
     /// Which index carried which request.
     requests: BTreeMap<u64, u64>,
     pub(super) timeline: Timeline,
@@ -108,15 +116,21 @@ impl Truth {
         let same = (known.revision, known.compacted) == (state.revision, state.compacted)
             && (state.digest.is_none() || known.digest == state.digest);
         if same {
-            return state.hash.map_or(Ok(()), |hash| self.hash(host, hash));
+            let hash = state.hash;
+            return hash.map_or(Ok(()), |hash| self.hash(host, Hashed::State, hash));
         }
         let text = format!("{host} is at {state:?}, another was at {known:?}");
         Err(Violation::new("P-KV-09", text))
     }
 
     /// Equal hash of equal history, or a comparison of members would raise an alarm.
-    pub(super) fn hash(&mut self, host: u64, hash: HashKv) -> Result<(), Violation> {
-        let at = (hash.hash_revision, hash.compact_revision);
+    pub(super) fn hash(
+        &mut self,
+        host: u64,
+        hashed: Hashed,
+        hash: HashKv,
+    ) -> Result<(), Violation> {
+        let at = (hashed, hash.hash_revision, hash.compact_revision);
         let known = *self.hashes.entry(at).or_insert(hash.hash);
         if known == hash.hash {
             return Ok(());

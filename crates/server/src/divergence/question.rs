@@ -22,7 +22,7 @@ const CATCH_UP_PAUSE: Duration = Duration::from_millis(50);
 /// How long the hash of everything may take. A member that takes longer is not compared.
 const WALK_MAX: Duration = Duration::from_secs(15 * 60);
 
-/// Which hash of a point.
+/// Which hash of a point. One kind is never compared with the other: where nothing is alive, etcd's two rules give two hashes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// The one that was made of the compaction.

@@ -15,6 +15,7 @@ use crate::check::Violation;
 use crate::check::lease::LeaseEvent;
 use crate::sim::planted;
 use crate::sim::process::{Process, Waiter};
+use crate::sim::truth::Hashed;
 use crate::sim::workload::encode;
 
 /// The leader looks so often for leases that have run out.
@@ -196,7 +197,7 @@ impl World {
         match process.hasher.hash_newest() {
             Ok(Some(hash)) => {
                 self.counts.hashes += 1;
-                self.truth.hash(id, hash)
+                self.truth.hash(id, Hashed::Compaction, hash)
             }
             Ok(None) => Ok(()),
             Err(error) => self.failed(id, &error.to_string()),
