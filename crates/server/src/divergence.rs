@@ -7,12 +7,14 @@
 //! The leader compares. From time to time it takes the hashes that every member makes of each compaction (`hashing`), which
 //! cost nothing to compare; when a member has started, or when the configuration asks for it, all make one of the
 //! newest state (`comparison`). Hashes travel over the peer port (`question`). What a majority of all members agrees on is
-//! taken for right, and who differs is named by an alarm; without a majority the alarm names nobody (`verdict`).
+//! taken for right, and who differs is named by an alarm (`verdict`), makes sure, and is suspect from then on (`notice`);
+//! without a majority the alarm names nobody.
 //!
 //! Source: etcd's corruption checks, and fault D-23.
 
 mod comparison;
 mod hashing;
+mod notice;
 mod question;
 mod verdict;
 

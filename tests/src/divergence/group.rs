@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use ferrod_proto::etcdserverpb::{
-    AlarmRequest, AlarmType, CompactionRequest, MoveLeaderRequest, PutRequest, StatusRequest,
-    StatusResponse, alarm_request::AlarmAction,
+    AlarmRequest, AlarmType, CompactionRequest, MoveLeaderRequest, PutRequest, RangeRequest,
+    StatusRequest, StatusResponse, alarm_request::AlarmAction,
 };
 use tonic::Status;
 
@@ -119,25 +119,46 @@ impl Group {
         anyhow::bail!("all lead")
     }
 
-    /// Has this member lead.
-    pub(super) async fn crown(&self, member: usize) -> Result<()> {
-        let target_id = self.id(member).await?;
-        let crowned = poll(PATIENCE, async || {
+    /// Has this member lead, if it comes up soon.
+    pub(super) async fn crown(&self, member: usize) {
+        const SOON: Duration = Duration::from_secs(4);
+        let _in_time = poll(SOON, async || {
+            let target_id = self.id(member).await.ok()?;
             for other in 0..self.setups.len() {
                 let status = self.status(other).await.ok()?;
                 if status.leader == target_id {
                     return Some(());
                 }
                 let wire = self.wire(other).await.ok()?;
+                let request = MoveLeaderRequest { target_id };
                 // Only the leader can; the others refuse.
-                let _refused = wire
-                    .maintenance()
-                    .move_leader(MoveLeaderRequest { target_id })
-                    .await;
+                let _refused = wire.maintenance().move_leader(request).await;
             }
             None
-        });
-        crowned.await.context("the leader does not change")
+        })
+        .await;
+    }
+
+    /// Waits until a member has ended by itself.
+    pub(super) async fn wait_ended(&mut self, member: usize) -> Result<()> {
+        let mut running = self.members[member].take().context("it does not run")?;
+        let ended = poll(PATIENCE, async || (!running.is_running()).then_some(()));
+        ended
+            .await
+            .with_context(|| format!("member {member} goes on although it is suspect"))
+    }
+
+    /// The value of a key in this member's own store.
+    pub(super) async fn own_value(&self, member: usize, key: &str) -> Result<String> {
+        let request = RangeRequest {
+            key: key.to_owned().into(),
+            serializable: true,
+            ..Default::default()
+        };
+        let wire = self.wire(member).await?;
+        let kvs = wire.kv().range(request).await?.into_inner().kvs;
+        let value = kvs.first().context("the key is not there")?.value.to_vec();
+        Ok(String::from_utf8(value)?)
     }
 
     /// Puts once.

@@ -347,7 +347,7 @@ pub struct Question {
     pub cluster: u64,
     #[prost(fixed64, tag = "2")]
     pub to: u64,
-    #[prost(oneof = "question::Content", tags = "3, 4, 5, 6, 7, 8")]
+    #[prost(oneof = "question::Content", tags = "3, 4, 5, 6, 7, 8, 9")]
     pub content: ::core::option::Option<question::Content>,
 }
 /// Nested message and enum types in `Question`.
@@ -366,11 +366,13 @@ pub mod question {
         Hash(super::HashWanted),
         #[prost(message, tag = "8")]
         Compare(super::Comparison),
+        #[prost(message, tag = "9")]
+        Diverged(super::Divergence),
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Answer {
-    #[prost(oneof = "answer::Content", tags = "1, 2, 3, 4, 5, 6")]
+    #[prost(oneof = "answer::Content", tags = "1, 2, 3, 4, 5, 6, 7")]
     pub content: ::core::option::Option<answer::Content>,
 }
 /// Nested message and enum types in `Answer`.
@@ -389,6 +391,8 @@ pub mod answer {
         Hash(super::HashTold),
         #[prost(message, tag = "6")]
         Comparison(super::ComparisonBegun),
+        #[prost(message, tag = "7")]
+        Divergence(super::DivergenceSeen),
     }
 }
 /// Leases that clients of the caller want renewed.
@@ -481,6 +485,20 @@ pub struct HashTold {
 pub struct Comparison {}
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ComparisonBegun {}
+/// A majority of all members has this hash, and the called member has not.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Divergence {
+    #[prost(int64, tag = "1")]
+    pub revision: i64,
+    #[prost(int64, tag = "2")]
+    pub compact_revision: i64,
+    #[prost(bool, tag = "3")]
+    pub of_compaction: bool,
+    #[prost(fixed32, tag = "4")]
+    pub hash: u32,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DivergenceSeen {}
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]

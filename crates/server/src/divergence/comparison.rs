@@ -158,7 +158,7 @@ impl Comparer {
                 }
                 Verdict::Unfinished { silent } => say_unfinished(point, &silent),
                 // A mismatch is looked at again in the next round: if somebody has ended the alarm, it is raised again.
-                verdict => return self.raise(point, &told, &verdict).await,
+                verdict => return self.act(point, Kind::OfCompaction, &told, verdict).await,
             }
         }
     }
@@ -189,7 +189,7 @@ impl Comparer {
                 }
             };
             if is_certain {
-                return self.raise(point, &told, &verdict).await;
+                return self.act(point, Kind::Now, &told, verdict).await;
             }
             differed |= matches!(
                 verdict,
@@ -199,14 +199,23 @@ impl Comparer {
         }
     }
 
-    /// Names the members that have diverged by an alarm that all members keep, and that stops writes.
-    async fn raise(&self, point: Point, told: &[Told], verdict: &Verdict) {
-        let named = match verdict {
-            Verdict::Minority { diverged, .. } => diverged.clone(),
+    /// Names the members that have diverged, and tells them.
+    async fn act(&self, point: Point, kind: Kind, told: &[Told], verdict: Verdict) {
+        say_diverged(point, told, &verdict);
+        match verdict {
+            Verdict::Minority { hash, diverged } => {
+                self.raise_alarms(&diverged).await;
+                self.engine
+                    .tell_diverged(&diverged, point, kind, hash)
+                    .await;
+            }
             // The whole cluster.
-            _ => vec![MemberId::NONE],
-        };
-        say_diverged(point, told, verdict);
+            _ => self.raise_alarms(&[MemberId::NONE]).await,
+        }
+    }
+
+    /// Raises an alarm for each of these members, that all members keep and that stops writes.
+    async fn raise_alarms(&self, named: &[MemberId]) {
         for member in named {
             let alarm = AlarmMember {
                 member_id: member.0,

@@ -8,6 +8,8 @@ use std::time::Duration;
 use ferrod_env::Clock;
 use ferrod_mvcc::{CompactionHasher, Views};
 
+use crate::suspect::Suspicion;
+
 /// How long the thread sleeps at a time when there is nothing to do: it is woken for what comes.
 const SLEEP: Duration = Duration::from_secs(60);
 
@@ -20,14 +22,18 @@ const SHORT: Duration = Duration::from_millis(25);
 ///
 /// # Errors
 /// If the system has no thread to give.
-pub(crate) fn start(views: &Views, clock: Arc<dyn Clock>) -> io::Result<JoinHandle<()>> {
+pub(crate) fn start(
+    views: &Views,
+    clock: Arc<dyn Clock>,
+    suspicion: Arc<Suspicion>,
+) -> io::Result<JoinHandle<()>> {
     let hasher = views.compaction_hasher();
     std::thread::Builder::new()
         .name("hash".to_owned())
-        .spawn(move || run(hasher, &*clock))
+        .spawn(move || run(hasher, &*clock, &suspicion))
 }
 
-fn run(mut hasher: CompactionHasher, clock: &dyn Clock) {
+fn run(mut hasher: CompactionHasher, clock: &dyn Clock, suspicion: &Suspicion) {
     while !hasher.is_closed() {
         hasher.wait(SLEEP);
         let began = clock.now();
@@ -39,11 +45,13 @@ fn run(mut hasher: CompactionHasher, clock: &dyn Clock) {
                 "storing new hash"
             ),
             Ok(None) => {}
-            // A row that is damaged is an error to whoever reads it, too.
-            Err(error) => tracing::error!(
-                error = crate::logging::error_chain(&error),
-                "a compaction could not be hashed"
-            ),
+            Err(error) => {
+                tracing::error!(
+                    error = crate::logging::error_chain(&error),
+                    "a compaction could not be hashed"
+                );
+                suspicion.look_at(&error);
+            }
         }
         let worked = clock.now().saturating_sub(began);
         if worked > SHORT {

@@ -31,6 +31,15 @@ pub(super) enum Kind {
     Now,
 }
 
+impl Kind {
+    pub(super) fn of(of_compaction: bool) -> Kind {
+        match of_compaction {
+            true => Kind::OfCompaction,
+            false => Kind::Now,
+        }
+    }
+}
+
 impl Engine {
     /// This member's hash of a point; `None` if it cannot be made: the member is behind, or has compacted further.
     ///
@@ -62,7 +71,10 @@ impl Engine {
         match hash.map_err(|_| stopping())? {
             Ok(hash) => Ok(is_of_it(hash.compact_revision).then_some(hash.hash)),
             Err(Error::Compacted | Error::Future) => Ok(None),
-            Err(error) => Err(Status::internal(crate::logging::error_chain(&error))),
+            Err(error) => {
+                self.suspicion.look_at(&error);
+                Err(Status::internal(crate::logging::error_chain(&error)))
+            }
         }
     }
 
@@ -82,11 +94,7 @@ impl Engine {
         if point.revision <= 0 {
             return Err(Status::invalid_argument("no revision"));
         }
-        let kind = match wanted.of_compaction {
-            true => Kind::OfCompaction,
-            false => Kind::Now,
-        };
-        let hash = self.hash_of(point, kind).await?;
+        let hash = self.hash_of(point, Kind::of(wanted.of_compaction)).await?;
         let told = HashTold {
             known: hash.is_some(),
             hash: hash.unwrap_or_default(),
@@ -137,6 +145,20 @@ impl Engine {
             compact_revision: point.compacted,
             of_compaction: kind == Kind::OfCompaction,
         });
+        let answer = self.ask_member(member, wanted, kind).await?;
+        match answer.content {
+            Some(answer::Content::Hash(told)) => Ok(told.known.then_some(told.hash)),
+            _ => Err(Status::unavailable("the member answered another question")),
+        }
+    }
+
+    /// Asks a member something that takes as long as a hash of this kind.
+    pub(super) async fn ask_member(
+        &self,
+        member: &Member,
+        question: question::Content,
+        kind: Kind,
+    ) -> Result<Answer, Status> {
         let patience = Patience {
             connect: self.limits.request_timeout,
             answer: match kind {
@@ -145,10 +167,6 @@ impl Engine {
             },
         };
         let (to, urls) = (MemberId(member.id), &member.peer_urls);
-        let answer = ask_patiently(self.cluster_id, to, urls, wanted, patience).await?;
-        match answer.content {
-            Some(answer::Content::Hash(told)) => Ok(told.known.then_some(told.hash)),
-            _ => Err(Status::unavailable("the member answered another question")),
-        }
+        ask_patiently(self.cluster_id, to, urls, question, patience).await
     }
 }

@@ -180,7 +180,7 @@ pub(super) fn open(
         .name("flush".to_owned())
         .spawn(move || flush.run())
         .map_err(|source| Error::system("start a thread", source))?;
-    let hashing = divergence::start_hashing(&views, clock.clone())
+    let hashing = divergence::start_hashing(&views, clock.clone(), suspicion.clone())
         .map_err(|source| Error::system("start a thread", source))?;
     let (questions, questions_inbox) = mpsc::channel(QUESTIONS_MAX);
     let peers = Arc::new(Context {

@@ -92,6 +92,7 @@ async fn answer(engine: Arc<Engine>, asked: Asked) {
                 question::Content::Promote(wanted) => engine.answer_promotion(wanted).await,
                 question::Content::Suspect(asked) => engine.answer_suspect(asked).await,
                 question::Content::Hash(wanted) => engine.answer_hash(wanted).await,
+                question::Content::Diverged(notice) => engine.answer_diverged(notice).await,
                 question::Content::Compare(_) => engine.answer_comparison(),
             };
             let _gone = reply.send(answer);
