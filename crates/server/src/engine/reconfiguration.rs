@@ -33,7 +33,7 @@ impl Reachable<'_> {
         }
         // Whoever is new is taken to be down at first. That a learner leaves the quorum as it is plays no part, as in etcd:
         // what is to replace a member of three that is down comes after its removal.
-        if voters == 1 || self.healthy() > (voters + 1) / 2 {
+        if voters == 1 || self.healthy() > voters.div_ceil(2) {
             return Ok(());
         }
         tracing::warn!(
