@@ -37,7 +37,9 @@ pub fn run(binary: &Path) -> Result<()> {
         .build()?;
     runtime.block_on(trio.everyone_serves("first"))?;
     runtime.block_on(trio.identities_agree())?;
-    runtime.block_on(imposter::is_refused(&trio.setups))?;
+    let first = trio.members[0].as_ref().map(Member::pid);
+    let first = first.context("it runs")?;
+    runtime.block_on(imposter::is_refused(&trio.setups, first))?;
     runtime.block_on(trio.everyone_serves("after the imposter"))?;
     runtime.block_on(quorum::pages_with(&trio.setups))?;
 

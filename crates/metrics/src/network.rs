@@ -1,4 +1,4 @@
-//! `etcd_network_*`.
+//! `etcd_network_*`, and `ferrod_network_*` for what etcd does not count.
 
 use prometheus::{IntCounter, IntCounterVec, IntGaugeVec};
 
@@ -27,6 +27,8 @@ pub struct Network {
     pub peer_sent_failures_total: Counters,
     /// Messages that could not be received, by the other member or its address.
     pub peer_received_failures_total: Counters,
+    /// Messages that were received and made no sense, by the other member and the reason.
+    pub peer_refused_messages_total: IntCounterVec,
     /// Round trips, by the other member.
     pub peer_round_trip_time_seconds: Histograms,
     /// Copies of the state sent, by the other member.
@@ -122,6 +124,11 @@ impl Network {
                 "peer_received_failures_total",
                 "Messages from other members that failed.",
                 "From",
+            ),
+            peer_refused_messages_total: r.counters(
+                "ferrod_network_peer_refused_messages_total",
+                "Messages from other members that were dropped because they made no sense.",
+                &["From", "Reason"],
             ),
             peer_round_trip_time_seconds: durations(
                 "peer_round_trip_time_seconds",

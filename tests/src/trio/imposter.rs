@@ -10,16 +10,21 @@ use ferrod_proto::peer::message::Body;
 use ferrod_proto::peer::parcel::Content;
 use ferrod_proto::peer::peer_client::PeerClient;
 use ferrod_proto::peer::{self, Hello, Lane, Message, Messages, Parcel, refusal::Reason, reply};
+use prost::Message as _;
 use tokio_stream::StreamExt;
 
 use crate::member::Setup;
+use crate::usage::anonymous_memory;
 use crate::wire::Wire;
 
-/// Tries everything on the first member.
+/// What hostile parcels may cost at most: far more than the bounds, far less than without them.
+const MEMORY_MAX: u64 = 384 << 20;
+
+/// Tries everything on the first member, which is this process.
 ///
 /// # Errors
 /// When something is not refused as it should be.
-pub(super) async fn is_refused(setups: &[Setup]) -> Result<()> {
+pub(super) async fn is_refused(setups: &[Setup], pid: u32) -> Result<()> {
     let [target, other, ..] = setups else {
         bail!("two members are needed")
     };
@@ -31,7 +36,10 @@ pub(super) async fn is_refused(setups: &[Setup]) -> Result<()> {
         to,
         lane: Lane::Bulk as i32,
         peer_urls: vec!["http://127.0.0.1:1".to_owned()],
-        ..Hello::default()
+        version: "3.7.1".to_owned(),
+        min_cluster_version: "3.0.0".to_owned(),
+        protocol: 1,
+        protocol_min: 1,
     };
     let lies = [
         (
@@ -69,30 +77,106 @@ pub(super) async fn is_refused(setups: &[Setup]) -> Result<()> {
             },
             Reason::Malformed,
         ),
+        (
+            Hello {
+                protocol: 0,
+                ..honest.clone()
+            },
+            Reason::Version,
+        ),
+        (
+            Hello {
+                protocol: 9,
+                protocol_min: 9,
+                ..honest.clone()
+            },
+            Reason::Version,
+        ),
+        (
+            Hello {
+                version: "2.3.8".to_owned(),
+                ..honest.clone()
+            },
+            Reason::Version,
+        ),
+        (
+            Hello {
+                min_cluster_version: "3.9.0".to_owned(),
+                ..honest.clone()
+            },
+            Reason::Version,
+        ),
     ];
     for (hello, reason) in lies {
         let text = format!("{hello:?}");
         let answer = talk(target, vec![Content::Hello(hello)]).await?;
         ensure!(answer == Some(reason), "{text}: {answer:?}");
     }
-    let nothing = Message::default();
-    let unspeakable = Content::Messages(Messages {
-        messages: vec![nothing],
-    });
-    let answer = talk(target, vec![Content::Hello(honest.clone()), unspeakable]).await?;
+    let answer = talk(target, vec![Content::Hello(honest.clone()), say(None)]).await?;
     ensure!(answer == Some(Reason::Malformed), "no body: {answer:?}");
-    // What has the form of a message is dropped by the node, which judges its sense.
-    for body in impossible() {
-        let message = Message {
-            term: 1 << 20,
-            body: Some(body),
-        };
-        let messages = Content::Messages(Messages {
-            messages: vec![message],
-        });
-        talk(target, vec![Content::Hello(honest.clone()), messages]).await?;
+    // What has the form of a message goes to the node, which judges its sense and has the connection ended.
+    for (body, expected) in impossible() {
+        let text = format!("{body:?}");
+        let said = vec![Content::Hello(honest.clone()), say(Some(body))];
+        let answer = talk(target, said).await?;
+        ensure!(answer == expected, "{text}: {answer:?}");
     }
+    flood(target, pid, &honest).await?;
     garbage(target)
+}
+
+/// One message of a far term.
+fn say(body: Option<Body>) -> Content {
+    let message = Message {
+        term: 1 << 20,
+        body,
+    };
+    let messages = Messages {
+        messages: vec![message],
+    };
+    Content::Messages(messages.encode_to_vec().into())
+}
+
+/// Parcels that are small on the way and large in memory, and more entries than anybody has room for.
+async fn flood(target: &Setup, pid: u32, honest: &Hello) -> Result<()> {
+    let before = anonymous_memory(pid)?;
+    let entries = |count: usize, bytes: usize| {
+        let entry = peer::Entry {
+            term: 1,
+            payload: vec![7; bytes].into(),
+            ..peer::Entry::default()
+        };
+        Some(Body::Append(peer::Append {
+            // Of an old term, so nothing comes of them.
+            prev_index: 1 << 30,
+            prev_term: 1,
+            commit: 1,
+            entries: vec![entry; count],
+        }))
+    };
+    let many = vec![Content::Hello(honest.clone()), say(entries(1 << 20, 0))];
+    let answer = talk(target, many).await?;
+    ensure!(
+        answer == Some(Reason::Malformed),
+        "a million entries: {answer:?}"
+    );
+    let messages = Messages {
+        messages: vec![
+            Message {
+                term: 1,
+                body: entries(4, 1 << 18),
+            };
+            2
+        ],
+    };
+    let large = Content::Messages(messages.encode_to_vec().into());
+    let mut said = vec![Content::Hello(honest.clone())];
+    said.extend(vec![large; 300]);
+    let answer = hear(target, said, Duration::from_secs(3)).await?;
+    ensure!(answer.is_none(), "old entries: {answer:?}");
+    let grown = anonymous_memory(pid)?.saturating_sub(before);
+    ensure!(grown < MEMORY_MAX, "it took {} MiB of memory", grown >> 20);
+    Ok(())
 }
 
 async fn identity(setup: &Setup) -> Result<(u64, u64)> {
@@ -105,6 +189,14 @@ async fn identity(setup: &Setup) -> Result<(u64, u64)> {
 
 /// Says all of `contents` and returns the refusal, if there is one before long.
 async fn talk(target: &Setup, contents: Vec<Content>) -> Result<Option<Reason>> {
+    hear(target, contents, Duration::from_millis(500)).await
+}
+
+async fn hear(
+    target: &Setup,
+    contents: Vec<Content>,
+    patience: Duration,
+) -> Result<Option<Reason>> {
     let wire = Wire::connect(&target.peer_url()).await?;
     let parcels = contents.into_iter().map(|content| Parcel {
         content: Some(content),
@@ -123,37 +215,59 @@ async fn talk(target: &Setup, contents: Vec<Content>) -> Result<Option<Reason>> 
             }
         }
     };
-    match tokio::time::timeout(Duration::from_millis(300), refusal).await {
+    match tokio::time::timeout(patience, refusal).await {
         Ok(reason) => reason.map(Some),
         Err(_) => Ok(None),
     }
 }
 
-/// Each would make raft stop the process if it got so far.
-fn impossible() -> Vec<Body> {
+/// Each would make raft stop the process if it got so far, or mislead it. What no sound member says ends the connection.
+fn impossible() -> Vec<(Body, Option<Reason>)> {
     let entry = peer::Entry {
         term: 1 << 30,
         ..peer::Entry::default()
     };
+    let absurd = Some(Reason::Malformed);
     vec![
-        Body::Heartbeat(peer::Heartbeat {
-            commit: 1 << 40,
-            ..peer::Heartbeat::default()
-        }),
-        Body::Append(peer::Append {
-            prev_index: 1 << 40,
-            prev_term: 1 << 40,
-            commit: u64::MAX,
-            entries: vec![entry],
-        }),
-        Body::Accepted(peer::Accepted {
-            index: u64::MAX,
-            commit: u64::MAX,
-        }),
-        Body::ReadIndex(peer::ReadIndex {
-            context: vec![0; 1 << 16].into(),
-        }),
-        Body::Propose(peer::Forward::default()),
+        (
+            Body::Heartbeat(peer::Heartbeat {
+                commit: 1 << 40,
+                ..peer::Heartbeat::default()
+            }),
+            absurd,
+        ),
+        (
+            Body::Append(peer::Append {
+                prev_index: 1 << 40,
+                prev_term: 1 << 40,
+                commit: u64::MAX,
+                entries: vec![entry],
+            }),
+            absurd,
+        ),
+        (
+            Body::Accepted(peer::Accepted {
+                index: u64::MAX,
+                commit: u64::MAX,
+            }),
+            absurd,
+        ),
+        (
+            Body::ReadIndex(peer::ReadIndex {
+                context: vec![0; 1 << 16].into(),
+            }),
+            absurd,
+        ),
+        (
+            Body::Vote(peer::Vote {
+                last_index: 1 << 40,
+                last_term: 1 << 40,
+                ..peer::Vote::default()
+            }),
+            absurd,
+        ),
+        // It may have led a moment ago.
+        (Body::Propose(peer::Forward::default()), None),
     ]
 }
 

@@ -18,21 +18,45 @@ pub struct Hello {
     pub version: ::prost::alloc::string::String,
     #[prost(string, tag = "7")]
     pub min_cluster_version: ::prost::alloc::string::String,
+    /// The version of this protocol that the caller speaks, and the lowest one that it understands.
+    #[prost(uint32, tag = "8")]
+    pub protocol: u32,
+    #[prost(uint32, tag = "9")]
+    pub protocol_min: u32,
 }
-#[derive(Clone, PartialEq, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Parcel {
     #[prost(oneof = "parcel::Content", tags = "1, 2, 3")]
     pub content: ::core::option::Option<parcel::Content>,
 }
 /// Nested message and enum types in `Parcel`.
 pub mod parcel {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Content {
+        #[prost(message, tag = "1")]
+        Hello(super::Hello),
+        /// Messages, encoded: the called member counts what is in there before it makes room for all of it.
+        #[prost(bytes, tag = "2")]
+        Messages(::prost::bytes::Bytes),
+        /// Comes back as it is.
+        #[prost(message, tag = "3")]
+        Ping(super::Ping),
+    }
+}
+/// A parcel as the caller has it: the same bytes, without encoding twice.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct OutgoingParcel {
+    #[prost(oneof = "outgoing_parcel::Content", tags = "1, 2, 3")]
+    pub content: ::core::option::Option<outgoing_parcel::Content>,
+}
+/// Nested message and enum types in `OutgoingParcel`.
+pub mod outgoing_parcel {
     #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Content {
         #[prost(message, tag = "1")]
         Hello(super::Hello),
         #[prost(message, tag = "2")]
         Messages(super::Messages),
-        /// Comes back as it is.
         #[prost(message, tag = "3")]
         Ping(super::Ping),
     }
@@ -56,8 +80,11 @@ pub mod reply {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Welcome {
+    /// As in the hello.
     #[prost(string, tag = "1")]
     pub version: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub protocol: u32,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Ping {

@@ -159,6 +159,7 @@ pub(super) fn open(
         transport: PeerTransport {
             directory: directory.clone(),
             states,
+            meters: meters.clone(),
         },
         observer,
         clock: clock.clone(),
@@ -268,9 +269,10 @@ fn lease_pace(config: &Config) -> ferrod_lease::Pace {
 
 /// The largest parcel: what fits in beside the largest batch of proposals, or beside one request of the largest kind.
 fn parcel_bytes_max(config: &Config) -> usize {
-    let limits = ferrod_node::Limits::default();
-    let batch = limits.batch_bytes_max.max(limits.message_bytes_max) as usize;
-    2 * PARCEL_BYTES + batch.max(config.limits.request_bytes_max) + config.limits.request_bytes_max
+    let limits = node_limits(config);
+    let batch = limits.batch_bytes_max.max(limits.message_bytes_max);
+    let largest = batch.max(limits.proposal_bytes_max) as usize;
+    2 * PARCEL_BYTES + largest + config.limits.request_bytes_max
 }
 
 impl Opened {
@@ -496,6 +498,7 @@ fn node_config(config: &Config, member: MemberId, boot_nonce: u64) -> ferrod_nod
         election_ticks: config.raft.election_ticks,
         pre_vote: config.raft.pre_vote,
         proposal_wait_ticks: proposal_wait_ticks(config),
+        limits: node_limits(config),
         log: Some(Arc::new(|severity, line| match severity {
             Severity::Info => tracing::info!(target: "raft", "{line}"),
             Severity::Warning => tracing::warn!(target: "raft", "{line}"),
@@ -503,6 +506,16 @@ fn node_config(config: &Config, member: MemberId, boot_nonce: u64) -> ferrod_nod
         })),
         // Members that start at the same moment still draw different election timeouts.
         ..ferrod_node::Config::new(member, boot_nonce ^ member.0, boot_nonce)
+    }
+}
+
+/// A request of the largest kind must pass, also if another member allows a little more than this one.
+fn node_limits(config: &Config) -> ferrod_node::Limits {
+    let limits = ferrod_node::Limits::default();
+    let request = config.limits.request_bytes_max as u64;
+    ferrod_node::Limits {
+        proposal_bytes_max: limits.proposal_bytes_max.max(request),
+        ..limits
     }
 }
 

@@ -13,6 +13,7 @@ use tokio::sync::{Notify, watch};
 use super::ask::Questions;
 use super::directory::{Directory, Peer, Turn};
 use super::lane::Lane;
+use super::protocol::{PROTOCOL, PROTOCOL_MIN};
 use super::state::States;
 use crate::config::Config;
 use crate::ids::ClusterId;
@@ -50,8 +51,9 @@ pub(crate) struct Pace {
     pub(super) heartbeat: Duration,
     /// To connect.
     pub(super) dial: Duration,
-    /// To say anything at all.
-    pub(super) silence: Duration,
+    /// To answer a call, and to say anything at all.
+    pub(super) read_timeout: Duration,
+    election_timeout: Duration,
 }
 
 impl Pace {
@@ -59,7 +61,8 @@ impl Pace {
         Pace {
             heartbeat: config.raft.heartbeat_interval,
             dial: Duration::from_secs(1) + config.raft.election_timeout,
-            silence: config.raft.read_timeout,
+            read_timeout: config.raft.read_timeout,
+            election_timeout: config.raft.election_timeout,
         }
     }
 
@@ -67,6 +70,23 @@ impl Pace {
     pub(super) fn ping(&self) -> Duration {
         self.heartbeat
             .clamp(Duration::from_millis(100), Duration::from_secs(1))
+    }
+
+    /// A removed member has this long to tell what it knows: as long as in etcd, and at least an election timeout, in which
+    /// a leader says several times that its removal is committed.
+    pub(super) fn removed(&self) -> Duration {
+        self.election_timeout.max(Duration::from_secs(1))
+    }
+
+    /// After so long without a sign of life a connection is dead: a link may die without a word, and what is sent into it
+    /// is lost. raft itself would take the other end for dead by then. Entries get twice the time, for a parcel of them
+    /// may be long under way on a slow link.
+    pub(super) fn silence(&self, lane: Lane) -> Duration {
+        let patience = match lane {
+            Lane::Urgent => self.election_timeout,
+            Lane::Bulk => 2 * self.election_timeout,
+        };
+        patience.max(5 * self.ping()).min(self.read_timeout)
     }
 }
 
@@ -81,6 +101,8 @@ impl Context {
             peer_urls: self.urls.clone(),
             version: ETCD_VERSION.to_owned(),
             min_cluster_version: ETCD_MIN_CLUSTER_VERSION.to_owned(),
+            protocol: PROTOCOL,
+            protocol_min: PROTOCOL_MIN,
         }
     }
 
@@ -170,5 +192,29 @@ impl Drop for Connected {
             error = "connection lost",
             "peer became inactive (message send to peer failed)"
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// covers: N-10
+    #[test]
+    fn a_dead_link_is_noticed_when_raft_would_notice() {
+        let pace = |heartbeat, election_timeout| Pace {
+            heartbeat: Duration::from_millis(heartbeat),
+            dial: Duration::from_secs(2),
+            read_timeout: Duration::from_secs(5),
+            election_timeout: Duration::from_millis(election_timeout),
+        };
+        let silences = |pace: Pace| Lane::ALL.map(|lane| pace.silence(lane).as_millis());
+        assert_eq!(silences(pace(100, 1000)), [1000, 2000]);
+        assert_eq!(
+            silences(pace(10, 100)),
+            [500, 500],
+            "not before pings are due"
+        );
+        assert_eq!(silences(pace(500, 5000)), [5000, 5000]);
     }
 }

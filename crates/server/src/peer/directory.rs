@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use ferrod_node::{MemberId, PeerMessage, StateMeta, Transport};
+use ferrod_metrics::Metrics;
+use ferrod_node::{MemberId, PeerMessage, Refusal, StateMeta, Transport};
 use ferrod_store::Members;
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
+use super::inbox::Inbox;
 use super::lane::Lane;
 use super::outbox::Outbox;
 use super::state::{StateOrder, StateOrders};
@@ -38,11 +40,15 @@ pub(crate) struct Peer {
     lost: AtomicBool,
     /// How many messages for it were lost.
     lost_count: AtomicU64,
+    /// What of it may wait for the node, on each lane.
+    inboxes: [Inbox; 2],
     /// Counts the connections from it on each lane: only the end of the newest one means something.
-    arrivals: [AtomicU64; 2],
+    arrivals: [watch::Sender<u64>; 2],
+    /// What it said last that no sound member says.
+    absurdity: watch::Sender<Option<Refusal>>,
     contact: Mutex<Contact>,
     /// Rings when it is no member any more.
-    gone: tokio::sync::watch::Sender<bool>,
+    gone: watch::Sender<bool>,
 }
 
 struct Urls {
@@ -153,9 +159,11 @@ impl Peer {
             kicks: [Notify::new(), Notify::new()],
             lost: AtomicBool::new(false),
             lost_count: AtomicU64::new(0),
-            arrivals: [AtomicU64::new(0), AtomicU64::new(0)],
+            inboxes: Lane::ALL.map(|lane| Inbox::new(lane.bytes_max())),
+            arrivals: [watch::Sender::new(0), watch::Sender::new(0)],
+            absurdity: watch::Sender::new(None),
             contact: Mutex::default(),
-            gone: tokio::sync::watch::Sender::new(false),
+            gone: watch::Sender::new(false),
         }
     }
 
@@ -230,14 +238,34 @@ impl Peer {
         self.lost_count.swap(0, Ordering::Relaxed)
     }
 
+    pub(super) fn inbox(&self, lane: Lane) -> &Inbox {
+        &self.inboxes[lane as usize]
+    }
+
     /// A connection from it begins; returns which one it is.
     pub(super) fn arrived(&self, lane: Lane) -> u64 {
-        self.arrivals[lane as usize].fetch_add(1, Ordering::Relaxed) + 1
+        let arrivals = &self.arrivals[lane as usize];
+        arrivals.send_modify(|count| *count += 1);
+        *arrivals.borrow()
     }
 
     /// Whether no newer connection has come from it.
     pub(super) fn is_newest(&self, lane: Lane, arrival: u64) -> bool {
-        self.arrivals[lane as usize].load(Ordering::Relaxed) == arrival
+        *self.arrivals[lane as usize].borrow() == arrival
+    }
+
+    /// Returns when a newer connection has come from it.
+    pub(super) async fn superseded(&self, lane: Lane, arrival: u64) {
+        let mut arrivals = self.arrivals[lane as usize].subscribe();
+        // The sender lives as long as `self`.
+        let _never = arrivals.wait_for(|count| *count != arrival).await;
+    }
+
+    /// Hears of what it says from now on that no sound member says.
+    pub(super) fn absurdities(&self) -> watch::Receiver<Option<Refusal>> {
+        let mut absurdities = self.absurdity.subscribe();
+        absurdities.mark_unchanged();
+        absurdities
     }
 
     pub(super) fn connected(&self, now: Duration) -> Turn {
@@ -276,6 +304,7 @@ impl Peer {
 pub(crate) struct PeerTransport {
     pub(crate) directory: Arc<Directory>,
     pub(crate) states: StateOrders,
+    pub(crate) meters: Arc<Metrics>,
 }
 
 impl PeerTransport {
@@ -306,6 +335,18 @@ impl Transport for PeerTransport {
 
     fn send_state(&mut self, message: PeerMessage) {
         self.order(StateOrder::Send(message));
+    }
+
+    /// Hangs up on who talks nonsense; it may call again, and nothing is lost that was worth anything.
+    fn refused(&mut self, from: MemberId, refusal: Refusal) {
+        let counters = &self.meters.network.peer_refused_messages_total;
+        let labels = [&from.to_string(), refusal.name()];
+        counters.with_label_values(&labels).inc();
+        if refusal.is_absurd()
+            && let Some(peer) = self.directory.get(from)
+        {
+            peer.absurdity.send_replace(Some(refusal));
+        }
     }
 
     fn state_refused(&mut self, state: &StateMeta) {

@@ -5,19 +5,23 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use ferrod_proto::peer::parcel::Content;
 use ferrod_proto::peer::{
-    Answer, Hello, Messages, Parcel, Question, Refusal, Reply, StateChunk, Welcome, peer_server,
-    refusal::Reason, reply,
+    Answer, Hello, Messages, Parcel, Ping, Question, Refusal, Reply, StateChunk, Welcome,
+    peer_server, refusal::Reason, reply,
 };
 use futures_util::Stream;
+use prost::Message as _;
 use tokio::sync::{mpsc, oneshot};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::ask::Asked;
 use super::context::Context;
 use super::directory::Peer;
+use super::inbox::{ParcelError, Taken};
 use super::lane::Lane;
+use super::protocol::{self, PROTOCOL};
 use super::state::{self, StateReplies};
 use super::wire;
 use crate::version::ETCD_VERSION;
@@ -102,12 +106,13 @@ impl Ear {
         let Some(hello) = self.hello().await else {
             return;
         };
-        let (peer, lane) = match self.context.admit(&hello) {
+        let (peer, lane) = match self.admit(&hello) {
             Ok(admitted) => admitted,
             Err(refusal) => return self.refuse(&hello, refusal).await,
         };
         let welcome = reply::Content::Welcome(Welcome {
             version: ETCD_VERSION.to_owned(),
+            protocol: PROTOCOL,
         });
         self.reply(welcome);
         // It is up, so it can be called too.
@@ -116,7 +121,7 @@ impl Ear {
         }
         let arrival = peer.arrived(lane);
         let connected = self.context.contact(&peer);
-        let refusal = self.hear(&peer).await;
+        let refusal = self.hear(&peer, lane, arrival).await;
         drop(connected);
         if let Some(refusal) = refusal {
             return self.refuse(&hello, refusal).await;
@@ -124,6 +129,11 @@ impl Ear {
         if peer.is_newest(lane, arrival) {
             self.lost(&peer, lane);
         }
+    }
+
+    fn admit(&self, hello: &Hello) -> Result<(Arc<Peer>, Lane), Refusal> {
+        protocol::check_hello(hello).map_err(|text| self.context.refusal(Reason::Version, text))?;
+        self.context.admit(hello)
     }
 
     async fn hello(&mut self) -> Option<Hello> {
@@ -147,15 +157,31 @@ impl Ear {
         }
     }
 
-    /// Hears messages until the connection ends. Returns a refusal if we end it.
-    async fn hear(&mut self, peer: &Peer) -> Option<Refusal> {
+    /// Hears messages until the connection ends, or a newer one takes its place while there is no room for what it brings.
+    /// Returns a refusal if we end it.
+    async fn hear(&mut self, peer: &Peer, lane: Lane, arrival: u64) -> Option<Refusal> {
         let network = &self.context.meters.network;
         let label = peer.id.to_string();
         let received = network.peer_received_bytes_total.get(&label);
         let failures = network.peer_received_failures_total.get(&label);
-        let silence = self.context.pace.silence;
+        let malformed = |text| {
+            failures.inc();
+            Some(self.context.refusal(Reason::Malformed, text))
+        };
+        let silence = self.context.pace.read_timeout;
+        let mut absurdities = peer.absurdities();
+        let mut replied = self.context.clock.now();
         loop {
-            let parcel = match tokio::time::timeout(silence, self.incoming.message()).await {
+            let parcel = tokio::time::timeout(silence, self.incoming.message());
+            let parcel = tokio::select! {
+                biased;
+                Ok(()) = absurdities.changed() => {
+                    let absurdity = *absurdities.borrow();
+                    return malformed(absurdity.map_or_else(String::new, |said| said.to_string()));
+                }
+                parcel = parcel => parcel,
+            };
+            let parcel = match parcel {
                 Ok(Ok(Some(parcel))) => parcel,
                 Ok(Err(_)) => {
                     failures.inc();
@@ -163,34 +189,73 @@ impl Ear {
                 }
                 Ok(Ok(None)) | Err(_) => return None,
             };
-            received.inc_by(prost::Message::encoded_len(&parcel) as u64);
+            received.inc_by(parcel.encoded_len() as u64);
             if self.context.is_removed(peer.id) {
                 let text = "removed member".to_owned();
                 return Some(self.context.refusal(Reason::Removed, text));
             }
             let judged = match parcel.content {
-                Some(Content::Messages(messages)) => self.deliver(peer, messages),
+                Some(Content::Messages(messages)) => tokio::select! {
+                    delivered = self.deliver(peer, lane, messages) => delivered,
+                    () = peer.superseded(lane, arrival) => return None,
+                }
+                .inspect(|()| self.listens_again(&mut replied)),
                 Some(Content::Ping(ping)) => {
+                    replied = self.context.clock.now();
                     self.reply(reply::Content::Pong(ping));
                     Ok(())
                 }
                 Some(Content::Hello(_)) | None => Err("a hello comes once, and first".to_owned()),
             };
             if let Err(text) = judged {
-                failures.inc();
-                return Some(self.context.refusal(Reason::Malformed, text));
+                return malformed(text);
             }
         }
     }
 
-    fn deliver(&self, peer: &Peer, messages: Messages) -> Result<(), String> {
-        for message in messages.messages {
-            let message = wire::decode(message, peer.id, self.context.local);
-            self.context
-                .node
-                .receive(message.map_err(|error| error.to_string())?);
-        }
+    /// Hands messages to the node as soon as there is room for them; until then the connection is not read.
+    async fn deliver(&self, peer: &Peer, lane: Lane, messages: Bytes) -> Result<(), String> {
+        let taken = self.admit_parcel(peer, lane, &messages).await;
+        let taken = taken.map_err(|error| error.to_string())?;
+        let messages = Messages::decode(messages).map_err(|error| error.to_string())?;
+        let messages: Result<Vec<_>, _> = messages
+            .messages
+            .into_iter()
+            .map(|message| wire::decode(message, peer.id, self.context.local))
+            .collect();
+        let messages = messages.map_err(|error| error.to_string())?;
+        self.context.node.receive_all(messages, Box::new(taken));
         Ok(())
+    }
+
+    async fn admit_parcel(
+        &self,
+        peer: &Peer,
+        lane: Lane,
+        messages: &Bytes,
+    ) -> Result<Taken, ParcelError> {
+        let mut room = std::pin::pin!(peer.inbox(lane).admit(messages));
+        loop {
+            tokio::select! {
+                biased;
+                taken = &mut room => return taken,
+                () = tokio::time::sleep(self.context.pace.ping()) => self.listens(),
+            }
+        }
+    }
+
+    /// A sign of life for a caller whose ping is stuck behind what takes long.
+    fn listens(&self) {
+        self.reply(reply::Content::Pong(Ping { number: 0 }));
+    }
+
+    /// The same, unless there was one lately.
+    fn listens_again(&self, replied: &mut Duration) {
+        let now = self.context.clock.now();
+        if now >= *replied + self.context.pace.ping() {
+            *replied = now;
+            self.listens();
+        }
     }
 
     fn reply(&self, content: reply::Content) {

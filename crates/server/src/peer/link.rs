@@ -4,20 +4,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ferrod_node::MemberId;
-use ferrod_proto::peer::parcel::Content;
-use ferrod_proto::peer::peer_client::PeerClient;
-use ferrod_proto::peer::{Messages, Parcel, Ping, Refusal, Reply, refusal::Reason, reply};
+use ferrod_proto::peer::outgoing_parcel::Content;
+use ferrod_proto::peer::{Messages, OutgoingParcel, Ping, Refusal, Reply, refusal::Reason, reply};
 use futures_util::Stream;
+use http::uri::PathAndQuery;
 use parking_lot::Mutex;
-use tonic::Status;
-use tonic::transport::Endpoint;
+use tonic::client::Grpc;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Response, Status, Streaming};
+use tonic_prost::ProstCodec;
 
 use super::backoff::Backoff;
 use super::context::{Context, PARCEL_BYTES};
 use super::directory::Peer;
 use super::lane::Lane;
-use super::wire;
+use super::{protocol, wire};
 
+/// [`OutgoingParcel`] and the parcel of that call are the same bytes.
+const TALK: &str = "/ferrod.peer.v1.Peer/Talk";
 /// What the other end may have in flight: more than a fast network holds.
 const WINDOW_BYTES: u32 = 16 << 20;
 /// A member that refuses does so for a reason that takes a person to change.
@@ -60,6 +64,8 @@ pub(super) enum LinkError {
     Closed,
     #[error("{}", .0.text)]
     Refused(Box<Refusal>),
+    #[error("{0}")]
+    Version(String),
     #[error("answer that makes no sense")]
     Malformed,
 }
@@ -102,6 +108,10 @@ impl Link {
                     self.refused(&refusal);
                     REFUSED_PAUSE
                 }
+                LinkError::Version(text) => {
+                    self.refused(&self.context.refusal(Reason::Version, text));
+                    REFUSED_PAUSE
+                }
                 error => {
                     self.complain(&crate::logging::error_chain(&error));
                     backoff.next()
@@ -130,8 +140,9 @@ impl Link {
             "established TCP streaming connection with remote peer"
         );
         self.peer.outbox(self.lane).open();
+        let silence = self.context.pace.silence(self.lane);
         let ended = loop {
-            match self.next(&mut replies).await {
+            match next(&mut replies, silence).await {
                 Ok(reply::Content::Pong(pong)) => self.answered(pong),
                 Ok(reply::Content::Refusal(refusal)) => {
                     break LinkError::Refused(Box::new(refusal));
@@ -145,36 +156,36 @@ impl Link {
     }
 
     /// Connects and says who we are, and hears that this is fine.
-    async fn introduce(&mut self) -> Result<tonic::Streaming<Reply>, LinkError> {
-        let pace = self.context.pace;
+    async fn introduce(&mut self) -> Result<Streaming<Reply>, LinkError> {
+        let patience = self.context.pace.read_timeout;
         let channel = dial(&self.context, &self.peer).await?;
-        let mut client = PeerClient::new(channel);
-        let talk = tokio::time::timeout(pace.silence, client.talk(self.outgoing())).await;
-        let reply = talk.map_err(|_| LinkError::Silent(pace.silence))?;
+        let call = tokio::time::timeout(patience, self.call(channel)).await;
+        let reply = call.map_err(|_| LinkError::Silent(patience))?;
         let mut replies = reply
             .map_err(|status| LinkError::Status(Box::new(status)))?
             .into_inner();
-        match self.next(&mut replies).await? {
-            reply::Content::Welcome(_) => Ok(replies),
+        match next(&mut replies, patience).await? {
+            reply::Content::Welcome(welcome) => match protocol::check_welcome(&welcome) {
+                Ok(()) => Ok(replies),
+                Err(text) => Err(LinkError::Version(text)),
+            },
             reply::Content::Refusal(refusal) => Err(LinkError::Refused(Box::new(refusal))),
             reply::Content::Pong(_) => Err(LinkError::Malformed),
         }
     }
 
-    async fn next(
-        &self,
-        replies: &mut tonic::Streaming<Reply>,
-    ) -> Result<reply::Content, LinkError> {
-        let silence = self.context.pace.silence;
-        let reply = tokio::time::timeout(silence, replies.message()).await;
-        let reply = reply.map_err(|_| LinkError::Silent(silence))?;
-        let reply = reply.map_err(|status| LinkError::Status(Box::new(status)))?;
-        let reply = reply.ok_or(LinkError::Closed)?;
-        reply.content.ok_or(LinkError::Malformed)
+    async fn call(&self, channel: Channel) -> Result<Response<Streaming<Reply>>, Status> {
+        let mut grpc = Grpc::new(channel);
+        let ready = grpc.ready().await;
+        ready.map_err(|error| Status::unavailable(error.to_string()))?;
+        let codec = ProstCodec::<OutgoingParcel, Reply>::default();
+        let request = Request::new(self.outgoing());
+        let path = PathAndQuery::from_static(TALK);
+        grpc.streaming(request, path, codec).await
     }
 
     /// What is sent: the hello, then messages as they come, and a ping now and then.
-    fn outgoing(&self) -> impl Stream<Item = Parcel> + Send + use<> {
+    fn outgoing(&self) -> impl Stream<Item = OutgoingParcel> + Send + use<> {
         let writer = Writer {
             context: self.context.clone(),
             peer: self.peer.clone(),
@@ -191,7 +202,7 @@ impl Link {
         };
         futures_util::stream::unfold(writer, |mut writer| async move {
             let content = writer.next().await;
-            let parcel = Parcel {
+            let parcel = OutgoingParcel {
                 content: Some(content),
             };
             writer
@@ -266,18 +277,27 @@ impl Link {
     }
 }
 
+/// The next reply, if it comes in time.
+async fn next(
+    replies: &mut Streaming<Reply>,
+    silence: Duration,
+) -> Result<reply::Content, LinkError> {
+    let reply = tokio::time::timeout(silence, replies.message()).await;
+    let reply = reply.map_err(|_| LinkError::Silent(silence))?;
+    let reply = reply.map_err(|status| LinkError::Status(Box::new(status)))?;
+    let reply = reply.ok_or(LinkError::Closed)?;
+    reply.content.ok_or(LinkError::Malformed)
+}
+
 /// Connects to a peer, at one of its URLs after the other.
-pub(super) async fn dial(
-    context: &Context,
-    peer: &Peer,
-) -> Result<tonic::transport::Channel, LinkError> {
+pub(super) async fn dial(context: &Context, peer: &Peer) -> Result<Channel, LinkError> {
     let url = peer.next_url().ok_or(LinkError::NoUrl)?;
     let endpoint = Endpoint::from_shared(url.clone())
         .map_err(|error| LinkError::Uri(format!("{url}: {error}")))?
         .connect_timeout(context.pace.dial)
         .tcp_nodelay(true)
-        .http2_keep_alive_interval(context.pace.silence)
-        .keep_alive_timeout(context.pace.silence)
+        .http2_keep_alive_interval(context.pace.read_timeout)
+        .keep_alive_timeout(context.pace.read_timeout)
         .initial_stream_window_size(WINDOW_BYTES)
         .initial_connection_window_size(WINDOW_BYTES);
     // The seam for TLS: an endpoint may be given another connector.

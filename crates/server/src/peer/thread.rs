@@ -30,8 +30,6 @@ use crate::serve::{BoundListener, is_passing};
 const WINDOW_BYTES: u32 = 16 << 20;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
-/// A removed member has this long to tell what it knows.
-const REMOVED_PAUSE: Duration = Duration::from_secs(1);
 
 /// The thread that talks to the other members.
 pub(crate) struct PeerThread {
@@ -94,7 +92,7 @@ async fn follow_members(context: &Arc<Context>) {
         let followed = context.directory.follow(context.local, &cluster.members);
         say(context, &followed);
         if cluster.members.removed.contains(&context.local.0) {
-            tokio::time::sleep(REMOVED_PAUSE).await;
+            tokio::time::sleep(context.pace.removed()).await;
             context.removed.send_replace(true);
         }
         context.members_changed.notified().await;

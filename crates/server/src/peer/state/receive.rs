@@ -293,7 +293,7 @@ impl Reception {
         let label = MemberId(self.copy.from).to_string();
         let network = &self.context.meters.network;
         let received = network.peer_received_bytes_total.get(&label);
-        let silence = self.context.pace.silence.max(HELLO_TIMEOUT);
+        let silence = self.context.pace.read_timeout.max(HELLO_TIMEOUT);
         loop {
             let piece = match tokio::time::timeout(silence, incoming.message()).await {
                 Ok(Ok(Some(StateChunk {

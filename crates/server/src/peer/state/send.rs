@@ -208,7 +208,7 @@ impl Delivery {
             Ok(replies) => replies,
             Err(error) => return (Some(sender), Err(error)),
         };
-        let position = match next(&mut replies, self.context.pace.silence).await {
+        let position = match next(&mut replies, self.context.pace.read_timeout).await {
             Ok(state_reply::Content::Go(go)) => go.position,
             // It was there already, and only the receipt was lost.
             Ok(state_reply::Content::Receipt(receipt)) => return (Some(sender), Ok(receipt.bytes)),
@@ -231,7 +231,7 @@ impl Delivery {
         };
         // Nobody takes the pieces any more once the call is dropped, so the thread comes to its end.
         drop(replies);
-        let ended = tokio::time::timeout(self.context.pace.silence, reading).await;
+        let ended = tokio::time::timeout(self.context.pace.read_timeout, reading).await;
         let sender = ended.ok().and_then(Result::ok).map(|(sender, _)| sender);
         (sender, receipt)
     }
@@ -261,7 +261,7 @@ impl Delivery {
         pieces: &mpsc::Sender<StateChunk>,
         outgoing: mpsc::Receiver<StateChunk>,
     ) -> Result<tonic::Streaming<StateReply>, SendError> {
-        let silence = self.context.pace.silence;
+        let silence = self.context.pace.read_timeout;
         let header = state_chunk::Content::Header(self.header.clone());
         let header = StateChunk {
             content: Some(header),
