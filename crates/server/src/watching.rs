@@ -73,7 +73,7 @@ impl Watching {
         }
     }
 
-    /// Takes in what was published.
+    /// Takes in what was published. Nobody is woken for it before [`Watching::wake_ready`].
     pub(crate) fn heard(&self, news: &Letters) {
         let mut state = self.state.lock();
         let State {
@@ -99,7 +99,11 @@ impl Watching {
         if let Some(compacted) = news.compacted.filter(|compacted| *compacted > 0) {
             hub.on_compaction(Revision(compacted));
         }
-        self.wake(&mut state);
+    }
+
+    /// Wakes the streams that have got something to send.
+    pub(crate) fn wake_ready(&self) {
+        self.wake(&mut self.state.lock());
     }
 
     /// What a client asks of its stream. What was published before must be taken in first.
@@ -124,19 +128,21 @@ impl Watching {
             .is_some_and(|hub| hub.accepts_requests(stream))
     }
 
-    /// Gives the messages of a stream to `take` for as long as it wants more; without any, `waker` is called when there
-    /// is one.
-    pub(crate) fn poll(
+    /// Gives the messages of a stream to `take` for as long as it wants more, after `begin` was told about how many
+    /// bytes there are; without any, `waker` is called when there is one.
+    pub(crate) fn poll<T>(
         &self,
         stream: StreamId,
         waker: &Waker,
-        mut take: impl FnMut(&Response) -> bool,
-    ) {
+        begin: impl FnOnce(usize) -> T,
+        mut take: impl FnMut(&mut T, &Response) -> bool,
+    ) -> Option<T> {
         let mut state = self.state.lock();
-        let Some(hub) = &mut state.hub else { return };
+        let hub = state.hub.as_mut()?;
+        let mut taken = begin(hub.queued_bytes(stream));
         let is_empty = loop {
             match hub.poll(stream) {
-                Some(response) if take(&response) => {}
+                Some(response) if take(&mut taken, &response) => {}
                 Some(_) => break false,
                 None => break true,
             }
@@ -146,6 +152,7 @@ impl Watching {
         }
         // The queue has room again, perhaps for a watcher that was set aside.
         self.wake(&mut state);
+        Some(taken)
     }
 
     /// Lets watchers catch up, step by step, giving way to everything else in between.

@@ -78,11 +78,17 @@ impl Worker {
     }
 
     fn hand_out(&self, letters: Letters) {
-        // Events first: who gets an answer and then asks to watch from now on must not hear of its own write.
-        if letters.are_news() {
+        // Events are taken in first: who gets an answer and then asks to watch from now on must not hear of its own write.
+        // But those who wait for answers are woken first. What they ask next is on its way to the disk while the events
+        // are sent, which may be many times as much work.
+        let are_news = letters.are_news();
+        if are_news {
             self.watching.heard(&letters);
         }
         letters.deliver();
+        if are_news {
+            self.watching.wake_ready();
+        }
     }
 
     /// Gives up the view of the backend when nobody has read for a while: it pins pages.

@@ -176,6 +176,11 @@ impl Hub {
         response
     }
 
+    /// Bytes that wait in the queue of this stream, about.
+    pub fn queued_bytes(&self, stream: StreamId) -> usize {
+        self.streams.get(stream).map_or(0, Stream::queued_bytes)
+    }
+
     /// The streams that have got something to be polled since the last call, each once. A stream that
     /// was named is not named again before [`Hub::poll`] has answered `None` for it.
     pub fn take_ready(&mut self) -> Vec<StreamId> {

@@ -21,7 +21,7 @@ use tonic::codec::Streaming;
 use super::dispatch::Caller;
 use super::leader_check::LeaderCheck;
 use super::pieces::Pieces;
-use super::reply::{self, FramePoll, ReplyBody};
+use super::reply::{self, FramePoll, PREFIX_BYTES, ReplyBody};
 use super::status;
 use crate::watching::Ask;
 use crate::worker::Worker;
@@ -133,26 +133,25 @@ impl WatchStream {
     /// What waits for the client, up to a good size for one run.
     fn collect(&self, cx: &mut Context<'_>) -> Option<Pieces> {
         let engine = &self.worker.engine;
-        let mut run = Run {
-            pieces: Pieces::default(),
-            open: BytesMut::new(),
-            sender: Sender {
-                cluster_id: engine.cluster_id.0,
-                member_id: engine.member.0,
-                raft_term: engine.node.status().soft.term.0,
-            },
+        let sender = Sender {
+            cluster_id: engine.cluster_id.0,
+            member_id: engine.member.0,
+            raft_term: engine.node.status().soft.term.0,
         };
         let limit = engine.limits.message_bytes_max();
-        self.worker
-            .watching
-            .poll(self.stream, cx.waker(), |response| {
+        let run = self.worker.watching.poll(
+            self.stream,
+            cx.waker(),
+            |queued_bytes| Run::new(sender, queued_bytes),
+            |run, response| {
                 fail::fail_point!("beforeSendWatchResponse");
-                for message in response.messages(&run.sender.clone(), limit) {
+                for message in response.messages(&sender, limit) {
                     run.add(&message);
                 }
                 run.len() < RUN_BYTES
-            });
-        run.finish()
+            },
+        );
+        run.and_then(Run::finish)
     }
 }
 
@@ -162,15 +161,34 @@ struct Run {
     /// The piece that is being written.
     open: BytesMut,
     sender: Sender,
+    /// About what `open` will take at most.
+    expected_bytes: usize,
 }
 
 impl Run {
+    /// Begins a run, of which about `queued_bytes` wait.
+    fn new(sender: Sender, queued_bytes: usize) -> Run {
+        Run {
+            pieces: Pieces::default(),
+            open: BytesMut::new(),
+            sender,
+            expected_bytes: queued_bytes.min(RUN_BYTES),
+        }
+    }
+
     fn len(&self) -> usize {
         self.pieces.remaining() + self.open.len()
     }
 
     fn add(&mut self, message: &Message<'_>) {
         let (len, events_len) = (message.encoded_len(&self.sender), message.events_len());
+        if events_len < SHARED_BYTES_MIN
+            && self.open.capacity() - self.open.len() < PREFIX_BYTES + len
+        {
+            // Once for all that follow, instead of growing step by step.
+            let left = self.expected_bytes.saturating_sub(self.len());
+            self.open.reserve(left.max(PREFIX_BYTES + len));
+        }
         reply::put_prefix(&mut self.open, len);
         message.write_prefix(&self.sender, &mut self.open);
         if events_len < SHARED_BYTES_MIN {

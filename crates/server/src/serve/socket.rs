@@ -12,12 +12,15 @@ use std::task::{Context, Poll, ready};
 use hyper::rt::ReadBufCursor;
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
-use tokio::io::AsyncWrite;
+use socket2::SockRef;
+use tokio::io::{AsyncWrite, Interest};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 /// What may be held back. More goes out at once, together with what is held.
 const HELD_BYTES_MAX: usize = 64 << 10;
+/// Writes of so many bytes are not held back: a full frame of HTTP/2's usual size. Copying it costs more than a system call.
+const DIRECT_BYTES_MIN: usize = 16 << 10;
 /// What an idle connection may keep for its next answers.
 const KEPT_BYTES: usize = 16 << 10;
 
@@ -40,6 +43,17 @@ struct Held {
     bytes: Vec<u8>,
     /// How many of the bytes are sent.
     sent: usize,
+    /// Whether the kernel was told that more follows, and may wait for it.
+    more_promised: bool,
+}
+
+/// What to tell the kernel about a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Then {
+    /// It may wait for more before it sends the last of this.
+    More,
+    /// All is there: send.
+    Send,
 }
 
 impl Socket {
@@ -50,6 +64,7 @@ impl Socket {
             writer,
             bytes: Vec::new(),
             sent: 0,
+            more_promised: false,
         };
         let outbox = Outbox {
             shared: Arc::new(Mutex::new(held)),
@@ -68,9 +83,9 @@ impl Outbox {
     fn poll_send(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut held = self.shared.lock();
         while !held.bytes.is_empty() {
-            ready!(held.poll_write(cx, &[]))?;
+            ready!(held.poll_write(cx, &[], Then::Send))?;
         }
-        Poll::Ready(Ok(()))
+        Poll::Ready(held.push())
     }
 }
 
@@ -98,15 +113,15 @@ impl Held {
         self.bytes.len() - self.sent
     }
 
-    /// Holds all of it back if there is room, or sends it behind what is held.
+    /// Holds all of it back if it is small and there is room, or sends it behind what is held.
     fn poll_take(
         &mut self,
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let len: usize = slices.iter().map(|slice| slice.len()).sum();
-        while self.len() + len > HELD_BYTES_MAX {
-            let taken = ready!(self.poll_write(cx, slices))?;
+        while len >= DIRECT_BYTES_MIN || self.len() + len > HELD_BYTES_MAX {
+            let taken = ready!(self.poll_write(cx, slices, Then::More))?;
             if taken > 0 {
                 return Poll::Ready(Ok(taken));
             }
@@ -125,6 +140,7 @@ impl Held {
         &mut self,
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
+        then: Then,
     ) -> Poll<io::Result<usize>> {
         /// As many as HTTP/2 passes on at a time, and the held bytes.
         const SLICES_MAX: usize = 65;
@@ -133,10 +149,11 @@ impl Held {
         all[0] = IoSlice::new(&self.bytes[self.sent..]);
         let count = slices.len().min(SLICES_MAX - 1);
         all[1..=count].copy_from_slice(&slices[..count]);
-        let written = ready!(Pin::new(&mut self.writer).poll_write_vectored(cx, &all[..=count]))?;
+        let written = ready!(poll_send(self.writer.as_ref(), cx, &all[..=count], then))?;
         if written == 0 {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }
+        self.more_promised = then == Then::More;
         if written < held {
             self.sent += written;
             return Poll::Ready(Ok(0));
@@ -148,6 +165,46 @@ impl Held {
         }
         Poll::Ready(Ok(written - held))
     }
+
+    /// Nothing more follows for now.
+    fn push(&mut self) -> io::Result<()> {
+        if std::mem::take(&mut self.more_promised) {
+            // Asked not to wait for more, the kernel sends what it has (tcp(7)), even if it was asked before.
+            self.writer.as_ref().set_nodelay(true)?;
+        }
+        Ok(())
+    }
+}
+
+fn poll_send(
+    stream: &TcpStream,
+    cx: &mut Context<'_>,
+    slices: &[IoSlice<'_>],
+    then: Then,
+) -> Poll<io::Result<usize>> {
+    loop {
+        ready!(stream.poll_write_ready(cx))?;
+        let send = || SockRef::from(stream).send_vectored_with_flags(slices, flags(then));
+        match stream.try_io(Interest::WRITABLE, send) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            sent => return Poll::Ready(sent),
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn flags(then: Then) -> libc::c_int {
+    match then {
+        Then::More => libc::MSG_MORE | libc::MSG_NOSIGNAL,
+        Then::Send => libc::MSG_NOSIGNAL,
+    }
+}
+
+/// Elsewhere the kernel cannot be asked to wait, and sends at once.
+#[cfg(not(target_os = "linux"))]
+fn flags(_: Then) -> libc::c_int {
+    0
 }
 
 impl hyper::rt::Read for Socket {
@@ -290,6 +347,34 @@ mod tests {
                 read = client.read_exact(&mut got) => assert_eq!(read.unwrap(), 60),
             }
             assert_eq!(got[..12], *b"answeranswer");
+        });
+    }
+
+    /// What the kernel was asked to hold leaves too when the connection waits for something else.
+    #[test]
+    fn large_writes_leave_at_once() {
+        run(async {
+            let (mut client, server) = pair().await;
+            let (mut socket, outbox) = Socket::split(server);
+            let held = outbox.clone();
+            let sent = vec![7; 3 * DIRECT_BYTES_MIN + 1];
+            let connection = std::pin::pin!(async {
+                for slice in sent.chunks(DIRECT_BYTES_MIN + 1) {
+                    let slices = [IoSlice::new(slice)];
+                    let write =
+                        poll_fn(|cx| Pin::new(&mut socket).poll_write_vectored(cx, &slices));
+                    assert_eq!(write.await.unwrap(), slice.len());
+                }
+                assert!(held.shared.lock().more_promised);
+                std::future::pending::<()>().await;
+            });
+            let connected = Connected { connection, outbox };
+            let mut got = vec![0; sent.len()];
+            tokio::select! {
+                () = connected => panic!("the connection does not end"),
+                read = client.read_exact(&mut got) => assert_eq!(read.unwrap(), sent.len()),
+            }
+            assert!(got == sent && !held.shared.lock().more_promised);
         });
     }
 

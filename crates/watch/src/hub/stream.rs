@@ -93,6 +93,11 @@ impl Stream {
         self.answers
     }
 
+    /// How many bytes wait, about.
+    pub(super) fn queued_bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// How many responses wait.
     pub(super) fn queued(&self) -> usize {
         self.queue.len()
