@@ -125,6 +125,8 @@ fn nobody_answers(binary: &Path, folder: &Path) -> Result<()> {
     let before = std::fs::read(&segment)?;
     let mut launched = ward.launch(patient)?;
     ward.wait_for_line(patient, "cannot heal yet")?;
+    let health = ward.health(patient)?;
+    ensure!(health.contains("SUSPECT"), "its health is {health}");
     // With one more there is a majority, but not without the damaged one.
     let other = (patient + 1) % 3;
     let second = ward.launch(other)?;

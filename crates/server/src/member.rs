@@ -3,6 +3,7 @@
 mod alone;
 mod announce;
 mod data_dir;
+mod deaths;
 mod discovery;
 mod election;
 mod heal;
@@ -104,7 +105,14 @@ async fn live(config: &Config) -> Result<Ended, Error> {
     let first_count = new.as_ref().map_or(0, |new| new.first.len());
     // Held until the end.
     let dir = DataDir::claim(config, mark.is_some())?;
-    let mut opened = heal::open(config, runtimes_count, new, &dir, mark).await?;
+    let start = heal::Start {
+        config,
+        runtimes: runtimes_count,
+        new,
+        dir: &dir,
+        listeners: &listeners,
+    };
+    let mut opened = start.open(mark).await?;
     let members_count = opened.members_count().max(first_count);
     announce::server(&opened.engine);
     let inboxes = opened.take_inboxes();
@@ -189,6 +197,7 @@ async fn live(config: &Config) -> Result<Ended, Error> {
     drop(upkeep);
     stop_runtimes(runtimes).await;
     opened.close(peers)?;
+    deaths::note_end(&config.member_dir());
     config.closing_note("closed etcd server").emit();
     Ok(ended)
 }

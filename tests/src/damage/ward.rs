@@ -285,6 +285,18 @@ impl Ward {
         Ok(setup.log_tail(20))
     }
 
+    /// What a member answers to whoever asks for its health.
+    pub(super) fn health(&self, number: usize) -> Result<String> {
+        use std::io::Read as _;
+        let place = self.setups[number].place();
+        let mut stream = std::net::TcpStream::connect((place.host.as_str(), place.client_port))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    }
+
     /// Reads the damaged keys of one member until it notices. A value that was never written must not come.
     pub(super) async fn read_until_refused(&self, number: usize) -> Result<()> {
         let wire = Wire::connect(&self.setups[number].endpoint()).await?;

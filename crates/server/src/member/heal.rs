@@ -25,6 +25,7 @@ use ferrod_wal::Identity;
 use super::Error;
 use super::data_dir::DataDir;
 use super::join::NewMember;
+use super::listeners::Listeners;
 use super::open::{self, Opened, log_options};
 use crate::config::{Config, MemberUrl};
 use crate::engine::Engine;
@@ -170,69 +171,87 @@ pub(super) fn mark(config: &Config) -> Result<Option<Mark>, Error> {
     Mark::read(&dir).map_err(|source| system("read", &mark_path(&dir), source))
 }
 
-/// Opens a member, healed or not: one with damage asks its peers first, for as long as it takes.
-///
-/// # Errors
-/// [`Error`]; of damage, if there are no peers to heal from.
-pub(super) async fn open(
-    config: &Config,
-    runtimes: usize,
-    new: Option<NewMember>,
-    dir: &DataDir,
-    mark: Option<Mark>,
-) -> Result<Opened, Error> {
-    let mut healing = match mark {
-        Some(mark) => Some(resume(config, dir, mark).await?),
-        None => None,
-    };
-    let mut attempts = 0;
-    loop {
-        let opened = open::open(config, runtimes, new.as_ref(), dir, healing.as_ref());
-        let damage = match opened {
-            Ok(opened) => return Ok(opened),
-            Err(OpenError::Other(error)) => return Err(error),
-            Err(OpenError::Damage(damage)) => damage,
-        };
-        attempts += 1;
-        if attempts >= ATTEMPTS_MAX || !has_peers(config, dir, damage.backend_is_whole) {
-            return Err(damage.into());
-        }
-        let reason = crate::logging::error_chain(&Error::from(damage));
-        let mark = Mark { reason, plan: None };
-        write(config, &mark)?;
-        healing = Some(resume(config, dir, mark).await?);
-    }
+/// What a member is opened from.
+pub(super) struct Start<'a> {
+    pub(super) config: &'a Config,
+    pub(super) runtimes: usize,
+    /// For a directory without data.
+    pub(super) new: Option<NewMember>,
+    pub(super) dir: &'a DataDir,
+    /// Where a suspect member says why it serves nobody.
+    pub(super) listeners: &'a Listeners,
 }
 
-/// Goes on where an earlier start of this suspect member has stopped.
-async fn resume(config: &Config, dir: &DataDir, mut mark: Mark) -> Result<Healing, Error> {
-    if config.cluster.force_new {
-        return Err(Error::Start(format!(
-            "--force-new-cluster cannot be used with a member whose data are damaged: {}",
-            mark.reason
-        )));
+impl Start<'_> {
+    /// Opens a member, healed or not: one with damage asks its peers first, for as long as it takes.
+    ///
+    /// # Errors
+    /// [`Error`]; of damage, if there are no peers to heal from.
+    pub(super) async fn open(&self, mark: Option<Mark>) -> Result<Opened, Error> {
+        let (config, dir) = (self.config, self.dir);
+        let mut healing = match mark {
+            Some(mark) => Some(self.resume(mark).await?),
+            None => None,
+        };
+        let mut attempts = 0;
+        loop {
+            let opened = open::open(
+                config,
+                self.runtimes,
+                self.new.as_ref(),
+                dir,
+                healing.as_ref(),
+            );
+            let damage = match opened {
+                Ok(opened) => return Ok(opened),
+                Err(OpenError::Other(error)) => return Err(error),
+                Err(OpenError::Damage(damage)) => damage,
+            };
+            attempts += 1;
+            if attempts >= ATTEMPTS_MAX || !has_peers(config, dir, damage.backend_is_whole) {
+                return Err(damage.into());
+            }
+            let reason = crate::logging::error_chain(&Error::from(damage));
+            let mark = Mark { reason, plan: None };
+            write(config, &mark)?;
+            healing = Some(self.resume(mark).await?);
+        }
     }
-    tracing::error!(
-        reason = mark.reason,
-        "this member is suspect: it found damage below what it may have acknowledged, and heals from its peers"
-    );
-    let mut plan = match mark.plan {
-        Some(plan) => plan,
-        None => consult::until_told(config, dir).await?,
-    };
-    mark.plan = Some(plan);
-    write(config, &mark)?;
-    if !plan.aside {
-        set_aside(dir, plan.number)?;
-        plan.aside = true;
+
+    /// Goes on where an earlier start of this suspect member has stopped.
+    async fn resume(&self, mut mark: Mark) -> Result<Healing, Error> {
+        let (config, dir) = (self.config, self.dir);
+        if config.cluster.force_new {
+            return Err(Error::Start(format!(
+                "--force-new-cluster cannot be used with a member whose data are damaged: {}",
+                mark.reason
+            )));
+        }
+        tracing::error!(
+            reason = mark.reason,
+            "this member is suspect: it found damage below what it may have acknowledged, and heals from its peers"
+        );
+        let mut plan = match mark.plan {
+            Some(plan) => plan,
+            None => {
+                let _excuse = self.listeners.excuse(&mark.reason)?;
+                consult::until_told(config, dir).await?
+            }
+        };
         mark.plan = Some(plan);
         write(config, &mark)?;
+        if !plan.aside {
+            set_aside(dir, plan.number)?;
+            plan.aside = true;
+            mark.plan = Some(plan);
+            write(config, &mark)?;
+        }
+        begin_log(config, dir, &plan)?;
+        Ok(Healing {
+            reason: mark.reason,
+            until: LogIndex(plan.until),
+        })
     }
-    begin_log(config, dir, &plan)?;
-    Ok(Healing {
-        reason: mark.reason,
-        until: LogIndex(plan.until),
-    })
 }
 
 fn write(config: &Config, mark: &Mark) -> Result<(), Error> {
@@ -245,37 +264,65 @@ fn system(doing: &str, path: &Path, source: std::io::Error) -> Error {
     Error::system(format!("{doing} {}", path.display()), source)
 }
 
-/// Where the damaged version of a directory is kept.
-fn aside(path: &Path, number: u32) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!("{name}.damaged-{number}"))
-}
-
 /// The lowest number under which nothing is kept yet.
 fn free_number(dir: &DataDir) -> u32 {
     let is_free = |number: &u32| {
-        let kept = [&dir.wal, &dir.backend].map(|path| aside(path, *number));
-        !kept.iter().any(|path| path.exists())
+        let all = [&dir.wal, &dir.backend];
+        let mut kept = all.iter().flat_map(|path| kept_at(path, *number));
+        !kept.any(|path| path.exists())
     };
     (1..).find(is_free).unwrap_or(u32::MAX)
 }
 
-/// Renames log and backend, each unless an earlier attempt has done so.
+/// Where the damaged version of a directory is kept: beside it or, if it is a mount point, within.
+fn kept_at(path: &Path, number: u32) -> [PathBuf; 2] {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let beside = path.with_file_name(format!("{name}.damaged-{number}"));
+    [beside, path.join(format!("damaged-{number}"))]
+}
+
+/// Puts log and backend aside, each as far as an earlier attempt has not done so.
 fn set_aside(dir: &DataDir, number: u32) -> Result<(), Error> {
     for path in [&dir.wal, &dir.backend] {
-        let kept = aside(path, number);
-        if path.exists() {
-            fs::rename(path, &kept).map_err(|source| system("rename", path, source))?;
-            tracing::warn!(
-                path = %path.display(),
-                kept = %kept.display(),
-                "put damaged data aside; remove them when nobody wants to look at them"
-            );
+        let [beside, within] = kept_at(path, number);
+        if !path.exists() {
+            continue;
         }
+        let kept = match fs::rename(path, &beside) {
+            Ok(()) => beside,
+            Err(error) if is_mount_point(&error) => {
+                move_within(path, &within).map_err(|source| system("empty", path, source))?;
+                within
+            }
+            Err(source) => return Err(system("rename", path, source)),
+        };
+        tracing::warn!(
+            path = %path.display(),
+            kept = %kept.display(),
+            "put damaged data aside; remove them when nobody wants to look at them"
+        );
         let above = path.parent().unwrap_or(Path::new("/"));
         sync_dir(above).map_err(|source| system("sync", above, source))?;
     }
     Ok(())
+}
+
+fn is_mount_point(error: &std::io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EBUSY | libc::EXDEV))
+}
+
+/// Moves what is in a directory into one within it.
+fn move_within(path: &Path, within: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(within)?;
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        let is_kept = entry.file_name().to_string_lossy().starts_with("damaged-");
+        if !is_kept {
+            fs::rename(entry.path(), within.join(entry.file_name()))?;
+        }
+    }
+    sync_dir(within)?;
+    sync_dir(path)
 }
 
 /// Begins the new log, unless an earlier attempt has done so.
@@ -412,5 +459,60 @@ async fn tell_peers(engine: &Engine) {
         {
             engine.node.trust_from(LogIndex(confirmed.last));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// covers: D-02
+    #[test]
+    fn a_mount_point_is_emptied_into_itself() {
+        let dir = tempfile::tempdir().unwrap();
+        let [_, within] = kept_at(dir.path(), 2);
+        fs::create_dir(dir.path().join("damaged-1")).unwrap();
+        fs::write(dir.path().join("a"), "1").unwrap();
+        move_within(dir.path(), &within).unwrap();
+        // An attempt that was interrupted goes on.
+        fs::write(dir.path().join("b"), "2").unwrap();
+        move_within(dir.path(), &within).unwrap();
+        let names = |dir: &Path| {
+            let entries = fs::read_dir(dir).unwrap();
+            let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(names(dir.path()), ["damaged-1", "damaged-2"]);
+        assert_eq!(names(&within), ["a", "b"]);
+    }
+
+    /// covers: D-02, P-M-05
+    #[test]
+    fn only_damage_makes_a_member_suspect() {
+        use ferrod_wal::SegmentSeq;
+        let corrupt = ferrod_wal::Error::Corrupt {
+            segment: SegmentSeq::FIRST,
+            offset: 7,
+        };
+        assert!(log_is_damaged(&corrupt.into()));
+        let lost_end = ferrod_node::Error::CommitBeyondLog {
+            commit: LogIndex(2),
+            last: LogIndex(1),
+        };
+        assert!(log_is_damaged(&lost_end));
+        let io = |code| ferrod_wal::Error::Io {
+            operation: "read",
+            path: PathBuf::new(),
+            source: std::io::Error::from_raw_os_error(code),
+        };
+        assert!(log_is_damaged(&io(libc::EIO).into()));
+        assert!(!log_is_damaged(&io(libc::EACCES).into()));
+        let newer = ferrod_wal::Error::Version {
+            segment: SegmentSeq::FIRST,
+            found: 9,
+            supported: 1,
+        };
+        assert!(!log_is_damaged(&newer.into()));
     }
 }

@@ -1,5 +1,7 @@
 //! All places where a member listens.
 
+mod excuse;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -55,6 +57,22 @@ impl Listeners {
     /// Those for other members, which accept before all others do.
     pub(super) fn take_peer(&mut self) -> Vec<BoundListener> {
         std::mem::take(&mut self.peer)
+    }
+
+    /// Tells whoever comes why this member is of no use, until the returned tasks are dropped.
+    ///
+    /// # Errors
+    /// If the system does not let a socket have two owners.
+    pub(super) fn excuse(&self, reason: &str) -> Result<JoinSet<()>, Error> {
+        let reason: Arc<str> = Arc::from(reason);
+        let mut giving = JoinSet::new();
+        let all = [&self.client, &self.client_pages, &self.metrics];
+        for listener in all.into_iter().flatten() {
+            let listener = listener.try_clone();
+            let listener = listener.map_err(|source| Error::system("listen", source))?;
+            giving.spawn(excuse::give(listener, reason.clone()));
+        }
+        Ok(giving)
     }
 }
 

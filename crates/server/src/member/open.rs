@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ferrod_env::{Clock, Disk, RealClock, RealDisk};
 use ferrod_metrics::Metrics;
@@ -21,6 +21,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use super::Error;
 use super::alone;
 use super::data_dir::DataDir;
+use super::deaths;
 use super::heal::{Healing, OpenError, of_backend, of_node, of_store};
 use super::join::NewMember;
 use super::upkeep::Inboxes;
@@ -73,6 +74,7 @@ pub(super) fn open(
     let (mut log, mut opened) = open_log(config, dir, new)?;
     let Identity { cluster, member } = opened.identity;
     fail::fail_point!("openAfterLog");
+    doubt_backend(config, dir, clock.wall())?;
     let backend = open_backend(config, dir)?;
     finish_install(&*backend, opened.recovered.state())?;
     let opened_store = Store::open(backend.clone(), Options::default());
@@ -407,6 +409,28 @@ fn create_log(
     created
         .map(drop)
         .map_err(|source| Error::system("create the log", source))
+}
+
+/// Deaths of which the backend may be the cause.
+const DEATHS_DOUBTED: usize = 2;
+
+/// Judges the backend before LMDB maps it, if this member has died again and again.
+fn doubt_backend(config: &Config, dir: &DataDir, now: SystemTime) -> Result<(), OpenError> {
+    let member_dir = config.member_dir();
+    let deaths = deaths::note_start(&member_dir, now).map_err(|source| {
+        Error::system(format!("note a start in {}", member_dir.display()), source)
+    })?;
+    if deaths < DEATHS_DOUBTED || !dir.backend.exists() {
+        return Ok(());
+    }
+    tracing::warn!(
+        deaths,
+        "this member has not ended in good order again and again; looking at each page of its backend"
+    );
+    let checked = Lmdb::check(&dir.backend);
+    checked
+        .map(drop)
+        .map_err(|source| of_backend("check the backend", source))
 }
 
 fn open_backend(config: &Config, dir: &DataDir) -> Result<Arc<dyn Backend>, OpenError> {

@@ -97,6 +97,11 @@ impl BoundListener {
         TcpListener::from_std(self.listener)
     }
 
+    /// Another handle of the socket, for whoever accepts before this one does.
+    pub(crate) fn try_clone(&self) -> io::Result<TcpListener> {
+        TcpListener::from_std(self.listener.try_clone()?)
+    }
+
     /// Accepts until `stop` says so. A listener that fails otherwise is an error for the caller.
     pub(crate) async fn accept_all(
         self,
