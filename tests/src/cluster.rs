@@ -14,6 +14,7 @@ mod network;
 mod story;
 mod subscribers;
 mod team;
+mod weather;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -124,7 +125,7 @@ async fn tell(
         None => crate::binaries::ferrod_with_failpoints()?,
     };
     let network = Network::make(story.members())?;
-    let mut team = Team::start(&binary, folder, network, story).await?;
+    let mut team = Team::start(&binary, folder, network, story, seed).await?;
     let clients = clients::Clients::start(&team.endpoints(), seed);
     let subscribers = subscribers::Subscribers::start(&team.endpoints(), seed);
     tokio::time::sleep(CALM).await;

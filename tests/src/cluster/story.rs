@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::team::Team;
+use super::weather::Weather;
 
 /// A kind of trouble.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -31,6 +32,16 @@ pub enum Story {
     FollowerSlowDisk,
     /// Each sync of the leader takes long.
     LeaderSlowDisk,
+    /// Everything between members is late, each piece by 20 to 100 ms.
+    Late,
+    /// All connections between members break again and again, in the middle of whatever they carry.
+    Broken,
+    /// One follower hears slowly.
+    FollowerThrottled,
+    /// One follower hears nothing of the leader; the connections stay open.
+    FollowerHalfOpen,
+    /// The leader hears nothing of one follower; the connections stay open.
+    LeaderHalfOpen,
     /// Two of five are killed, the leader among them.
     TwoOfFiveKilled,
     /// Leader and follower die at each failpoint that they come to, one after the other.
@@ -71,6 +82,18 @@ impl Story {
     /// Whether members reach each other through proxies that can cut connections.
     pub(super) fn has_proxies(self) -> bool {
         self == Story::FarBehindCut
+    }
+
+    /// Whether it is about the weather between members.
+    pub(super) fn has_weather(self) -> bool {
+        matches!(
+            self,
+            Story::Late
+                | Story::Broken
+                | Story::FollowerThrottled
+                | Story::FollowerHalfOpen
+                | Story::LeaderHalfOpen
+        )
     }
 
     /// Further flags of all members.
@@ -118,6 +141,28 @@ impl Story {
             Story::FollowerUnheard => team.network().lose(follower, leader)?,
             Story::FollowerSlowDisk => team.fail(follower, "walBeforeSync", "sleep(1000)").await?,
             Story::LeaderSlowDisk => team.fail(leader, "walBeforeSync", "sleep(3000)").await?,
+            Story::Late => team.weather()?.set_all(&Weather {
+                delay: 20..100,
+                ..Weather::default()
+            }),
+            Story::Broken => {
+                team.weather()?.set_all(&Weather {
+                    life: Some(100..3000),
+                    bytes: Some(1..200_000),
+                    ..Weather::default()
+                });
+                // Those that there are know nothing of it yet.
+                team.weather()?.break_all();
+            }
+            Story::FollowerThrottled => {
+                let slow = Weather {
+                    bytes_per_second: Some(50_000),
+                    ..Weather::default()
+                };
+                team.weather()?.set(leader, follower, slow);
+            }
+            Story::FollowerHalfOpen => team.weather()?.set(leader, follower, Weather::stuck()),
+            Story::LeaderHalfOpen => team.weather()?.set(follower, leader, Weather::stuck()),
             Story::Deaths
             | Story::FarBehind
             | Story::FarBehindPaused
@@ -147,6 +192,14 @@ impl Story {
             Story::FollowerUnheard => team.network().find(follower, leader),
             Story::FollowerSlowDisk => team.fail(follower, "walBeforeSync", "off").await,
             Story::LeaderSlowDisk => team.fail(leader, "walBeforeSync", "off").await,
+            Story::Late
+            | Story::Broken
+            | Story::FollowerThrottled
+            | Story::FollowerHalfOpen
+            | Story::LeaderHalfOpen => {
+                team.weather()?.clear();
+                Ok(())
+            }
             Story::Deaths
             | Story::FarBehind
             | Story::FarBehindPaused

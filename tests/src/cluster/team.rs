@@ -9,6 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::network::Network;
 use super::story::Story;
+use super::weather::Between;
 use crate::clock::poll;
 use crate::member::{Member, Place, Setup};
 use crate::proxy::Proxy;
@@ -27,17 +28,20 @@ pub(super) struct Team {
     setups: Vec<Setup>,
     /// The way to each member, if there is more than a cable.
     proxies: Vec<Proxy>,
+    /// The weather between members, in a story about it.
+    weather: Option<Between>,
     /// `None` is a member that does not run.
     running: Vec<Option<Member>>,
 }
 
 impl Team {
-    /// Starts all members of a new cluster and waits until it takes writes.
+    /// Starts all members of a new cluster and waits until it takes writes. The seed chooses what weather brings.
     pub(super) async fn start(
         binary: &Path,
         folder: &Path,
         network: Network,
         story: Story,
+        seed: u64,
     ) -> Result<Team> {
         let count = network.count();
         let name = |member: usize| format!("m{member}");
@@ -47,9 +51,17 @@ impl Team {
             let far = format!("{}:{PEER_PORT}", network.address(member));
             proxies.push(Proxy::start(&near, far).await?);
         }
-        let peer = |member: usize| match proxies.get(member) {
-            Some(proxy) => format!("http://{}", proxy.address()),
-            None => format!("http://{}:{PEER_PORT}", network.address(member)),
+        let weather = if story.has_weather() {
+            let real = |member| format!("{}:{PEER_PORT}", network.address(member)).parse();
+            let members = (0..count).map(real).collect::<Result<_, _>>()?;
+            Some(Between::start(&network.own_address(), members, seed)?)
+        } else {
+            None
+        };
+        let peer = |member: usize| match (proxies.get(member), &weather) {
+            (Some(proxy), _) => format!("http://{}", proxy.address()),
+            (None, Some(weather)) => format!("http://{}", weather.address(member)),
+            (None, None) => format!("http://{}:{PEER_PORT}", network.address(member)),
         };
         let named = |member: usize| format!("{}={}", name(member), peer(member));
         let cluster = (0..count).map(named).collect::<Vec<_>>().join(",");
@@ -77,6 +89,7 @@ impl Team {
             setups: setups?,
             network,
             proxies,
+            weather,
         };
         for member in 0..count {
             team.revive(member)?;
@@ -92,6 +105,11 @@ impl Team {
     /// The way to a member, in a story that has one.
     pub(super) fn proxy(&self, member: usize) -> &Proxy {
         &self.proxies[member]
+    }
+
+    /// The weather between members, in a story about it.
+    pub(super) fn weather(&self) -> Result<&Between> {
+        self.weather.as_ref().context("they speak to each other directly")
     }
 
     pub(super) fn endpoints(&self) -> Vec<String> {
