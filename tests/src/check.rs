@@ -7,6 +7,7 @@
 pub mod history;
 pub mod lease;
 mod model;
+pub mod report;
 mod timeline;
 pub mod watch;
 

@@ -8,6 +8,7 @@
 mod clients;
 mod deaths;
 mod far_behind;
+mod foreign;
 mod judge;
 mod leases;
 mod network;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 
+use foreign::Foreign;
 use network::Network;
 use story::Story;
 use team::Team;
@@ -44,6 +46,9 @@ pub struct Options {
     /// The server under test, built with failpoints; ferrod if not given
     #[arg(long)]
     pub subject: Option<PathBuf>,
+    /// Keeps what clients were told, in the layout of etcd's robustness reports; of a failed story it is kept anyway
+    #[arg(long)]
+    pub export: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -54,6 +59,7 @@ impl Default for Options {
             seed: 1,
             trouble: 4000,
             subject: None,
+            export: None,
         }
     }
 }
@@ -86,22 +92,29 @@ pub fn run(options: &Options) -> Result<()> {
     } else {
         options.story.clone()
     };
+    let mut foreign = Foreign::find();
     let mut total = judge::Summary::default();
     for round in 0..options.rounds {
         for story in &stories {
             let folder = tempfile::tempdir()?;
             let seed = options.seed + u64::from(round);
-            match runtime.block_on(tell(options, *story, seed, folder.path())) {
+            let report = report_folder(options, *story, seed);
+            let told = runtime.block_on(tell(options, *story, seed, folder.path(), &report));
+            match told.and_then(|summary| abroad(foreign.as_mut(), &report, summary)) {
                 Ok(summary) => {
                     println!("cluster: {:<28} {summary}", story.name());
                     total.add(&summary);
+                    if options.export.is_none() && report.exists() {
+                        std::fs::remove_dir_all(&report)?;
+                    }
                 }
                 Err(error) => {
                     let kept = folder.keep();
                     return Err(error).context(format!(
-                        "story {}, seed {seed}; data kept in {}",
+                        "story {}, seed {seed}; data kept in {}, what clients were told in {}",
                         story.name(),
-                        kept.display()
+                        kept.display(),
+                        report.display()
                     ));
                 }
             }
@@ -111,7 +124,33 @@ pub fn run(options: &Options) -> Result<()> {
         "cluster: {} stories; {total}",
         stories.len() * options.rounds as usize
     );
+    match foreign {
+        Some(foreign) => println!("cluster: {} of them by etcd's judge, too", foreign.judged),
+        None => println!(
+            "cluster: NOT JUDGED by etcd's own judge, which `cargo xtask install judge` brings"
+        ),
+    }
     Ok(())
+}
+
+fn report_folder(options: &Options, story: Story, seed: u64) -> PathBuf {
+    let own = || crate::binaries::target_dir().join("reports");
+    let base = options.export.clone().unwrap_or_else(own);
+    base.join(format!("{}-{seed}", story.name()))
+}
+
+/// Has a story judged by others.
+fn abroad(
+    foreign: Option<&mut Foreign>,
+    report: &std::path::Path,
+    summary: judge::Summary,
+) -> Result<judge::Summary> {
+    if let Some(foreign) = foreign
+        && report.exists()
+    {
+        foreign.judge(report)?;
+    }
+    Ok(summary)
 }
 
 async fn tell(
@@ -119,6 +158,7 @@ async fn tell(
     story: Story,
     seed: u64,
     folder: &std::path::Path,
+    report: &std::path::Path,
 ) -> Result<judge::Summary> {
     let binary = match &options.subject {
         Some(path) => path.clone(),
@@ -126,7 +166,7 @@ async fn tell(
     };
     let network = Network::make(story.members())?;
     let mut team = Team::start(&binary, folder, network, story, seed).await?;
-    let clients = clients::Clients::start(&team.endpoints(), seed);
+    let clients = clients::Clients::start(&team.endpoints(), seed).await?;
     let subscribers = subscribers::Subscribers::start(&team.endpoints(), seed);
     tokio::time::sleep(CALM).await;
     let before = clients.writes();
@@ -143,7 +183,8 @@ async fn tell(
     );
     let (operations, longest_gap) = clients.stop().await?;
     let subscriptions = subscribers.stop().await?;
-    let mut summary = judge::judge(&team, &operations, &subscriptions).await?;
+    let report = story.has_report().then_some(report);
+    let mut summary = judge::judge(&team, &operations, &subscriptions, report).await?;
     summary.longest_gap = longest_gap;
     Ok(summary)
 }

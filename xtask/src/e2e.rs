@@ -29,6 +29,7 @@ pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
         Tool::Python,
         Tool::Node,
         Tool::Go,
+        Tool::Judge,
         Tool::EtcdClient,
     ] {
         if let Err(error) = install::ensure(root, tool) {

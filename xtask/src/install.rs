@@ -25,15 +25,18 @@ pub(crate) enum Tool {
     Node,
     /// The Go client, as a test program
     Go,
+    /// etcd's own judge of histories, from its robustness tests
+    Judge,
     /// The source of the Rust client etcd-client with its tests
     EtcdClient,
 }
 
-const ALL: [Tool; 5] = [
+const ALL: [Tool; 6] = [
     Tool::Etcd,
     Tool::Python,
     Tool::Node,
     Tool::Go,
+    Tool::Judge,
     Tool::EtcdClient,
 ];
 
@@ -49,8 +52,12 @@ pub(crate) fn ensure(root: &Path, tool: Tool) -> Result<()> {
     let stamp = folder.join(".complete");
     let version = version(tool);
     // Go finds out by itself what has changed.
-    if tool == Tool::Go {
-        return go::install(root, &folder).with_context(|| format!("install {tool:?}"));
+    match tool {
+        Tool::Go => return go::install(root, &folder).with_context(|| format!("install {tool:?}")),
+        Tool::Judge => {
+            return go::install_judge(root, &folder).with_context(|| format!("install {tool:?}"));
+        }
+        _ => {}
     }
     if std::fs::read_to_string(&stamp).is_ok_and(|have| have == version) {
         return Ok(());
@@ -64,6 +71,7 @@ pub(crate) fn ensure(root: &Path, tool: Tool) -> Result<()> {
         Tool::Python => python::install(&folder),
         Tool::Node => node::install(&folder),
         Tool::Go => go::install(root, &folder),
+        Tool::Judge => go::install_judge(root, &folder),
         Tool::EtcdClient => etcd_client::install(root, &folder),
     }
     .with_context(|| format!("install {tool:?}"))?;
@@ -77,6 +85,7 @@ pub(crate) fn folder(root: &Path, tool: Tool) -> PathBuf {
         Tool::Python => "python",
         Tool::Node => "node",
         Tool::Go => "go",
+        Tool::Judge => "judge",
         Tool::EtcdClient => "etcd-client",
     })
 }
@@ -87,7 +96,7 @@ fn version(tool: Tool) -> &'static str {
         Tool::Etcd => etcd::VERSION,
         Tool::Python => python::PACKAGES,
         Tool::Node => node::PACKAGE,
-        Tool::Go => "",
+        Tool::Go | Tool::Judge => "",
         Tool::EtcdClient => etcd_client::VERSION,
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -11,8 +12,8 @@ use ferrod_proto::etcdserverpb::{
 use ferrod_proto::mvccpb::event::EventType;
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::far_behind;
 use super::team::Team;
+use super::{far_behind, foreign};
 use crate::check::history::{self, Operation};
 use crate::check::watch::{self, Subscription};
 use crate::check::{Change, Timeline};
@@ -57,11 +58,13 @@ impl fmt::Display for Summary {
     }
 }
 
-/// Holds all operations against the history of one member, and that against the other members.
+/// Holds all operations against the history of one member, and that against the other members. What clients were told is
+/// written to `report` before it is judged, if somebody wants it.
 pub(super) async fn judge(
     team: &Team,
     operations: &[Operation],
     subscriptions: &[Subscription],
+    report: Option<&Path>,
 ) -> Result<Summary> {
     let wire = team.wire(0).await?;
     let request = RangeRequest {
@@ -81,17 +84,20 @@ pub(super) async fn judge(
         );
     }
     let mut timeline = Timeline::default();
-    let mut operations = operations.to_vec();
+    let mut all = operations.to_vec();
     for (revision, changes) in told.swap_remove(0) {
-        operations.extend(far_behind::operation(&changes));
+        all.extend(far_behind::operation(&changes));
         timeline.push(revision, changes)?;
+    }
+    if let Some(folder) = report {
+        foreign::write(folder, operations, subscriptions, &timeline)?;
     }
     let hashes = team.hashes(revision).await?;
     ensure!(
         hashes.iter().all(|hash| *hash == hashes[0]),
         "the members' hashes at revision {revision} differ: {hashes:?}"
     );
-    let judged = history::check(&timeline, &operations)?;
+    let judged = history::check(&timeline, &all)?;
     let mut events = 0;
     for subscription in subscriptions {
         events += watch::check(&timeline, subscription, false)?;

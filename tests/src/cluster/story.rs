@@ -96,6 +96,19 @@ impl Story {
         )
     }
 
+    /// Whether all that is written is written by the clients, so that others can judge it.
+    pub(super) fn has_report(self) -> bool {
+        !matches!(
+            self,
+            Story::FarBehind
+                | Story::FarBehindPaused
+                | Story::FarBehindDeaths
+                | Story::FarBehindCut
+                | Story::LeasesCutOff
+                | Story::LeasesRecorded
+        )
+    }
+
     /// Further flags of all members.
     pub(super) fn flags(self) -> &'static [&'static str] {
         match self {

@@ -109,7 +109,9 @@ impl Team {
 
     /// The weather between members, in a story about it.
     pub(super) fn weather(&self) -> Result<&Between> {
-        self.weather.as_ref().context("they speak to each other directly")
+        self.weather
+            .as_ref()
+            .context("they speak to each other directly")
     }
 
     pub(super) fn endpoints(&self) -> Vec<String> {

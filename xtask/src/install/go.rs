@@ -1,4 +1,5 @@
-//! The Go client: a small test program in `tests/go`, built with the modules that its `go.sum` pins.
+//! What is built in Go, with the modules that each `go.sum` pins: a small test program around the Go client in
+//! `tests/go`, and etcd's own judge of histories in `tests/go/judge`.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,11 +10,20 @@ use crate::shell;
 
 /// Builds the test program into `folder`.
 pub(super) fn install(root: &Path, folder: &Path) -> Result<()> {
+    build(&root.join("tests/go"), &folder.join("client"))
+}
+
+/// Builds the judge into `folder`.
+pub(super) fn install_judge(root: &Path, folder: &Path) -> Result<()> {
+    build(&root.join("tests/go/judge"), &folder.join("judge"))
+}
+
+fn build(source: &Path, program: &Path) -> Result<()> {
     shell::run(
         Command::new("go")
-            .current_dir(root.join("tests/go"))
+            .current_dir(source)
             .args(["build", "-mod=readonly", "-o"])
-            .arg(folder.join("client"))
+            .arg(program)
             .arg("."),
     )
 }
