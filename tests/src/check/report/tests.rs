@@ -104,7 +104,7 @@ fn a_history_has_the_layout_that_etcds_judges_load() {
         done(0, 10, read.clone(), answered(&timeline, 1, 1, &read)),
         done(0, 20, write.clone(), answered(&timeline, 1, 2, &write)),
         done(0, 30, stale.clone(), answered(&timeline, 2, 2, &stale)),
-        done(1, 12, lost.clone(), Outcome::Unknown),
+        done(1, 12, lost, Outcome::Unknown),
         done(1, 40, delete.clone(), answered(&timeline, 2, 3, &delete)),
         done(1, 50, swap.clone(), answered(&timeline, 3, 3, &swap)),
     ];
