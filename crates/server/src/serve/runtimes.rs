@@ -22,8 +22,15 @@ pub(crate) struct Runtimes {
 
 /// The way into one runtime.
 struct Seat {
-    connections: UnboundedSender<(TcpStream, Arc<Serving>)>,
+    connections: UnboundedSender<Arrival>,
     open: Arc<AtomicUsize>,
+}
+
+/// A connection on its way to its runtime.
+struct Arrival {
+    stream: TcpStream,
+    serving: Arc<Serving>,
+    guest: Guest,
 }
 
 impl Runtimes {
@@ -64,9 +71,13 @@ impl Runtimes {
             .iter()
             .min_by_key(|seat| seat.open.load(Ordering::Relaxed));
         if let Some(seat) = fewest {
-            seat.open.fetch_add(1, Ordering::Relaxed);
+            let guest = Guest::new(&seat.open);
             // A runtime that has ended closes the connection by dropping it.
-            let _ended = seat.connections.send((stream, serving));
+            let _ended = seat.connections.send(Arrival {
+                stream,
+                serving,
+                guest,
+            });
         }
     }
 
@@ -87,7 +98,7 @@ struct Guests {
 }
 
 impl Guests {
-    async fn serve(mut self, mut inbox: UnboundedReceiver<(TcpStream, Arc<Serving>)>) {
+    async fn serve(mut self, mut inbox: UnboundedReceiver<Arrival>) {
         tokio::spawn(self.worker.clone().sort_mail());
         tokio::spawn(self.worker.clone().let_go());
         let watching = self.worker.clone();
@@ -98,25 +109,36 @@ impl Guests {
                 _ = self.stop.wait_for(|stop| *stop) => break,
                 next = inbox.recv() => next,
             };
-            let Some((stream, serving)) = next else { break };
-            let guest = Guest {
-                open: self.open.clone(),
-            };
+            let Some(arrival) = next else { break };
+            let Arrival {
+                stream,
+                serving,
+                guest,
+            } = arrival;
             let (worker, stop) = (self.worker.clone(), self.stop.clone());
             tokio::spawn(async move {
                 serving.connection(worker, stream, stop).await;
                 drop(guest);
             });
         }
+        // What has come and was not looked at must not be waited for.
+        drop(inbox);
         while self.open.load(Ordering::Relaxed) > 0 {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
     }
 }
 
-/// Counts a connection for as long as it is open.
+/// Counts a connection from when it is given to a runtime until it is closed.
 struct Guest {
     open: Arc<AtomicUsize>,
+}
+
+impl Guest {
+    fn new(open: &Arc<AtomicUsize>) -> Guest {
+        open.fetch_add(1, Ordering::Relaxed);
+        Guest { open: open.clone() }
+    }
 }
 
 impl Drop for Guest {
