@@ -22,6 +22,7 @@ pub mod pages;
 mod proxy;
 pub mod script;
 pub mod sim;
+pub mod stopping;
 pub mod trio;
 pub mod usage;
 pub mod wire;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ferrod_tests::{bad_input, crash, damage, discovery, divergence, trio};
+use ferrod_tests::{bad_input, crash, damage, discovery, divergence, stopping, trio};
 
 const FERROD: &str = env!("CARGO_BIN_EXE_ferrod-under-test");
 
@@ -41,6 +41,11 @@ fn bad_input_is_refused_with_a_reason() {
         ..Default::default()
     };
     bad_input::run(&options).unwrap();
+}
+
+#[test]
+fn a_member_stops_while_connections_come() {
+    stopping::ends_while_connections_come(FERROD.as_ref()).unwrap();
 }
 
 #[test]
