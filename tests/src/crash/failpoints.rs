@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
-use ferrod_proto::etcdserverpb::{DefragmentRequest, LeaseGrantRequest, PutRequest};
+use ferrod_proto::etcdserverpb::{
+    DefragmentRequest, LeaseGrantRequest, LeaseRevokeRequest, LeaseTimeToLiveRequest, PutRequest,
+    RangeRequest,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -91,8 +94,11 @@ async fn die_everywhere(options: &Options, binary: &Path, folder: &Path) -> Resu
         }
     }
     ensure!(missed.is_empty(), "never came to {}", missed.join(", "));
+    if options.only.is_none() {
+        world.end_slowly().await?;
+    }
     Ok(format!(
-        "a death at each of {deaths} places, {elsewhere} more need peers; {}",
+        "a death at each of {deaths} places, {elsewhere} more need peers; a lease went with its keys; {}",
         world.ledger.summary(world.life)
     ))
 }
@@ -169,6 +175,46 @@ impl World {
         self.ledger.add(deeds)?;
         self.ledger.delivered(seen.finish().await);
         Ok(died)
+    }
+
+    /// Revokes a lease while each batch is published late: who hears that the lease is gone finds no key of it, and the
+    /// revision that removed them in the header.
+    async fn end_slowly(&self) -> Result<()> {
+        let member = self.setup.start()?;
+        let wire = Wire::connect(&self.setup.endpoint()).await?;
+        let grant = LeaseGrantRequest { ttl: 600, id: 0 };
+        let lease = wire.lease().lease_grant(grant).await?.into_inner().id;
+        let put = PutRequest {
+            key: "of-the-lease".into(),
+            lease,
+            ..Default::default()
+        };
+        let put = wire.kv().put(put).await?.into_inner();
+        let written = put.header.context("a put has a header")?.revision;
+        set(&self.failpoints, "applyBeforePublish", "sleep(300)").await?;
+        let mut revoker = wire.lease();
+        let request = LeaseRevokeRequest { id: lease };
+        let revoking = tokio::spawn(async move { revoker.lease_revoke(request).await });
+        let heard = loop {
+            let request = LeaseTimeToLiveRequest { id: lease, keys: true };
+            let heard = wire.lease().lease_time_to_live(request).await?.into_inner();
+            if heard.ttl == -1 {
+                break heard.header.context("an answer has a header")?.revision;
+            }
+        };
+        let range = RangeRequest {
+            key: "of-the-lease".into(),
+            serializable: true,
+            ..Default::default()
+        };
+        let left = wire.kv().range(range).await?.into_inner().count;
+        ensure!(
+            heard > written && left == 0,
+            "the lease was gone at revision {heard}, its key of revision {written} not: {left} found"
+        );
+        set(&self.failpoints, "applyBeforePublish", "off").await?;
+        revoking.await??;
+        member.kill()
     }
 
     /// Asks for what leads to the place; the answers may be the member's death.

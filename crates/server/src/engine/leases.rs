@@ -266,6 +266,11 @@ impl Engine {
                 },
             });
         drop(leases);
+        if found.is_none() {
+            // A lease goes when its end is applied, and its keys are seen to go when the batch is published, a moment
+            // later. Who hears that it is gone must not find them any more.
+            self.barrier(None).await?;
+        }
         if self.lessor.leading() == Some(term) {
             Ok(found)
         } else {
