@@ -252,20 +252,7 @@ impl Engine {
         let changed = || status::of(ApiError::LeaderChanged);
         let term = self.lessor.leading().ok_or_else(changed)?;
         self.barrier(None).await?;
-        let seconds = self.lessor.remaining(id, self.clock.now());
-        let leases = self.leases.read();
-        let found = seconds
-            .zip(leases.get(id))
-            .map(|(seconds, lease)| Remaining {
-                seconds,
-                granted: lease.ttl().seconds(),
-                keys: if keys {
-                    lease.keys().cloned().collect()
-                } else {
-                    Vec::new()
-                },
-            });
-        drop(leases);
+        let found = self.look_up(id, keys);
         if found.is_none() {
             // A lease goes when its end is applied, and its keys are seen to go when the batch is published, a moment
             // later. Who hears that it is gone must not find them any more.
@@ -276,6 +263,22 @@ impl Engine {
         } else {
             Err(changed())
         }
+    }
+
+    /// What is applied of a lease here, and how long it has if this member leads.
+    fn look_up(&self, id: LeaseId, keys: bool) -> Option<Remaining> {
+        let seconds = self.lessor.remaining(id, self.clock.now())?;
+        let leases = self.leases.read();
+        let lease = leases.get(id)?;
+        Some(Remaining {
+            seconds,
+            granted: lease.ttl().seconds(),
+            keys: if keys {
+                lease.keys().cloned().collect()
+            } else {
+                Vec::new()
+            },
+        })
     }
 
     async fn time_to_live_there(
