@@ -196,7 +196,10 @@ impl World {
         let request = LeaseRevokeRequest { id: lease };
         let revoking = tokio::spawn(async move { revoker.lease_revoke(request).await });
         let heard = loop {
-            let request = LeaseTimeToLiveRequest { id: lease, keys: true };
+            let request = LeaseTimeToLiveRequest {
+                id: lease,
+                keys: true,
+            };
             let heard = wire.lease().lease_time_to_live(request).await?.into_inner();
             if heard.ttl == -1 {
                 break heard.header.context("an answer has a header")?.revision;

@@ -256,7 +256,7 @@ impl Engine {
         if found.is_none() {
             // A lease goes when its end is applied, and its keys are seen to go when the batch is published, a moment
             // later. Who hears that it is gone must not find them any more.
-            self.barrier(None).await?;
+            self.read_rounds.see_all().await;
         }
         if self.lessor.leading() == Some(term) {
             Ok(found)

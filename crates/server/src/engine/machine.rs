@@ -55,6 +55,7 @@ impl StateMachine for Machine {
         let Some(last) = entries.last().map(|entry| (entry.index.0, entry.term.0)) else {
             return Ok(());
         };
+        self.read_rounds.begins(last.0);
         // What fills the overlay was published with the batches before.
         self.store.keyspace().wait_for_room()?;
         let stored_bytes = self.quota.backend.sizes()?.allocated_bytes

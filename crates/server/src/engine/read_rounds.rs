@@ -24,6 +24,8 @@ pub(crate) struct ReadRounds {
     waiting: Mutex<Waiting>,
     /// The lowest index in `waiting.for_apply`, so that applying costs nothing while nobody waits.
     lowest: AtomicU64,
+    /// The last index of the batch that is being applied, or was.
+    applying: AtomicU64,
 }
 
 #[derive(Default)]
@@ -54,6 +56,7 @@ impl ReadRounds {
             views,
             waiting: Mutex::default(),
             lowest: AtomicU64::new(u64::MAX),
+            applying: AtomicU64::new(0),
         }
     }
 
@@ -79,6 +82,23 @@ impl ReadRounds {
             self.ask(node.clone(), seats);
         }
         receiver
+    }
+
+    /// Everything up to `index` is about to be applied, and then seen at once. Call it before anything of that happens.
+    pub(crate) fn begins(&self, index: u64) {
+        self.applying.store(index, Ordering::SeqCst);
+    }
+
+    /// Waits until the view shows everything of which the caller may have seen a part, such as a lease that is gone.
+    pub(crate) async fn see_all(&self) {
+        let (sender, receiver) = oneshot::channel();
+        let seat = Seat {
+            sender,
+            mailbox: None,
+        };
+        self.await_apply(self.applying.load(Ordering::SeqCst), vec![seat]);
+        // Nobody sends if the member stops, and nobody looks at the view then.
+        let _stopped = receiver.await;
     }
 
     /// The view shows everything up to `index`.
