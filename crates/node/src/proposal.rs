@@ -60,9 +60,6 @@ pub enum DropReason {
     /// Nobody leads, as far as this member knows.
     #[error("no leader")]
     NoLeader,
-    /// The leader is handing over.
-    #[error("leadership is being transferred")]
-    LeaderTransfer,
     /// The proposal names a term that this member does not lead.
     #[error("not leader of the named term")]
     WrongTerm,

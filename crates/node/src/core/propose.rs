@@ -31,9 +31,9 @@ impl Core {
             return;
         }
         match MemberId(self.raft.raft.leader_id).known() {
-            _ if leads => self.propose_here(proposals, actions),
-            Some(leader) => self.forward(leader, proposals, actions),
-            None => {
+            Some(_) if leads && !self.hands_over() => self.propose_here(proposals, actions),
+            Some(leader) if !leads => self.forward(leader, proposals, actions),
+            _ => {
                 let bytes_max = self.config.limits.waiting_bytes_max;
                 let refused = self.waiting.add(proposals, bytes_max);
                 drop_all(&refused, DropReason::NoLeader, actions);
@@ -41,9 +41,14 @@ impl Core {
         }
     }
 
+    /// Whether this member leads and takes no proposals, because another one is about to lead.
+    fn hands_over(&self) -> bool {
+        self.leads() && self.raft.raft.lead_transferee.is_some()
+    }
+
     /// Proposes what has waited for a leader.
     pub(super) fn propose_waiting(&mut self, actions: &mut Vec<Action>) {
-        let led = self.raft.raft.leader_id != raft::INVALID_ID;
+        let led = self.raft.raft.leader_id != raft::INVALID_ID && !self.hands_over();
         while led && !self.waiting.is_empty() {
             let proposals = self.waiting.take(self.config.limits.batch_bytes_max);
             self.propose(proposals, actions);
@@ -93,7 +98,8 @@ impl Core {
         if !self.leads() {
             let waiting = Vec::from(std::mem::take(&mut self.waiting_changes));
             drop_all(&waiting, DropReason::NoLeader, actions);
-        } else if !self.raft.raft.has_pending_conf()
+        } else if !self.hands_over()
+            && !self.raft.raft.has_pending_conf()
             && let Some(proposal) = self.waiting_changes.pop_front()
         {
             self.propose_run(vec![proposal], actions);
@@ -108,8 +114,6 @@ impl Core {
         let raft = &self.raft.raft;
         let refused = if raft.prs().get(raft.id).is_none() {
             Some(DropReason::NotMember)
-        } else if raft.lead_transferee.is_some() {
-            Some(DropReason::LeaderTransfer)
         } else {
             let entry =
                 |proposal: &Proposal| convert::proposal(proposal.kind, proposal.payload.clone());
@@ -162,12 +166,11 @@ impl Core {
             payload,
             only_in_term: None,
         };
-        // A refusal is heard by nobody: the waiters' deadlines at the sender call the outcome
-        // unknown.
-        self.propose_here(
-            forward.proposals.into_iter().map(unnamed).collect(),
-            actions,
-        );
+        // They come late if this member has led and leads no more. They are in no log, so they may wait here for the next
+        // leader, or go on to it: it has a higher term, so nothing is sent in a circle. A refusal is heard by nobody: the
+        // waiters' deadlines at the sender call the outcome unknown.
+        let proposals = forward.proposals.into_iter().map(unnamed).collect();
+        self.propose(proposals, actions);
     }
 }
 

@@ -222,7 +222,9 @@ fn validate_body(message: &PeerMessage, view: &View<'_>) -> Result<(), Refusal> 
             number(index.0)
         }
         PeerBody::Propose(forward) => {
-            if !view.leads || message.term != view.term {
+            // Who led in the sender's term, and does not any more, knows better than it where the proposals must go.
+            let another_leads = !view.leads && view.leader != MemberId::NONE;
+            if message.term > view.term || message.term == view.term && another_leads {
                 return Err(Refusal::NotLeader);
             }
             number(forward.number)?;

@@ -78,8 +78,7 @@ pub(super) fn refusal(reason: DropReason) -> Status {
         DropReason::Overloaded => status::of(ApiError::TooManyRequests),
         DropReason::NoSpace => status::of(ApiError::NoSpace),
         DropReason::Stopped => status::of(ApiError::Stopped),
-        DropReason::LeaderTransfer
-        | DropReason::WrongTerm
+        DropReason::WrongTerm
         | DropReason::ConfChangePending
         | DropReason::NotMember
         | DropReason::Malformed => Status::unknown("raft proposal dropped"),

@@ -303,7 +303,7 @@ fn many_seeds() {
 /// covers, N-09, P-KV-09
 #[test]
 fn members_without_a_memory_agree_under_faults() {
-    let histories: Vec<_> = (0..15)
+    let histories: Vec<_> = (0..18)
         .map(|seed| run(seed, &[1, 2, 3], Some(300)))
         .collect();
     let installs: usize = histories.iter().map(|history| history.installs).sum();

@@ -376,15 +376,27 @@ fn forwarded_proposals() {
     assert_eq!(judge(2, 5, numbered(1, 100)), Ok(()));
     assert_eq!(judge(2, 5, numbered(1, 101)), Err(Refusal::Size));
     assert_eq!(
-        judge(2, 4, propose(EntryKind::Normal)),
+        judge(2, 6, propose(EntryKind::Normal)),
         Err(Refusal::NotLeader)
     );
     assert_eq!(
         judge(2, 5, propose(EntryKind::ConfChange)),
         Err(Refusal::ConfChange)
     );
-    assert_eq!(
-        judge_as(false, false, 2, 5, propose(EntryKind::Normal)),
-        Err(Refusal::NotLeader)
-    );
+    // Sent to the leader of an earlier term: they go on from here.
+    assert_eq!(judge(2, 4, propose(EntryKind::Normal)), Ok(()));
+    let late = judge_as(false, false, 2, 4, propose(EntryKind::Normal));
+    assert_eq!(late, Ok(()));
+    let view = View {
+        leads: false,
+        leader: MemberId(3),
+        ..view(&|_| true)
+    };
+    let astray = PeerMessage {
+        from: MemberId(2),
+        to: MemberId(1),
+        term: Term(5),
+        body: propose(EntryKind::Normal),
+    };
+    assert_eq!(validate(&astray, &view), Err(Refusal::NotLeader));
 }
