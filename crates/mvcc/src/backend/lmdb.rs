@@ -35,7 +35,7 @@ use parking_lot::{Mutex, RwLock};
 
 use self::cleaner::Cleaner;
 use self::directory::{Directory, GenerationNumber};
-use self::generation::{Appends, Generation};
+use self::generation::{Appends, Generation, Syncs};
 use self::pages::Age;
 use self::progress::Progress;
 use self::receive::Reception;
@@ -163,7 +163,7 @@ impl Lmdb {
 fn create_first(directory: &Directory, options: &LmdbOptions) -> Result<GenerationNumber, Error> {
     let number = GenerationNumber::FIRST;
     let path = directory.create_temporary(number)?;
-    Generation::create(&path, options)?.close()?;
+    Generation::create(&path, options, Syncs::EachCommit)?.close()?;
     directory.sync_temporary(number)?;
     directory.install(number)?;
     Ok(number)

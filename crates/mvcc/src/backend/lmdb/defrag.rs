@@ -29,7 +29,7 @@
 use std::sync::Arc;
 
 use super::directory::{GenerationNumber, at};
-use super::generation::{Appends, Generation};
+use super::generation::{Appends, Generation, Syncs};
 use super::pages::Age;
 use super::snapshot::LmdbSnapshot;
 use super::verify::verify;
@@ -62,7 +62,7 @@ pub(super) fn run(lmdb: &Lmdb) -> Result<(), Error> {
 fn rewrite(lmdb: &Lmdb, next: GenerationNumber) -> Result<(), Error> {
     fail::fail_point!("defragBeforeCopy");
     let path = lmdb.directory.create_temporary(next)?;
-    let target = Arc::new(Generation::create(&path, &lmdb.options)?);
+    let target = Arc::new(Generation::create(&path, &lmdb.options, Syncs::EachCommit)?);
     lmdb.writer.lock().record()?;
     let mut copy = Copy {
         lmdb,

@@ -2,7 +2,8 @@
 //!
 //! An environment is opened at most once at a time and its map never changes size. Read transactions use no thread-local
 //! slots, so they may be many to a thread and move between threads. The sync flags are LMDB's defaults: anything less
-//! may leave a file after a power cut that nobody can repair.
+//! may leave a file after a power cut that nobody can repair. Only a file that nobody would look for after a power cut is
+//! filled without them.
 
 use std::path::{Path, PathBuf};
 use std::sync::{OnceLock, Weak};
@@ -42,10 +43,19 @@ pub(super) enum Appends {
     Replayed,
 }
 
+/// When what is committed becomes durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Syncs {
+    /// With each commit.
+    EachCommit,
+    /// With [`Generation::sync`] only.
+    OnRequest,
+}
+
 impl Generation {
-    /// Creates an empty environment in an existing directory. It is durable when this returns.
-    pub(super) fn create(path: &Path, options: &LmdbOptions) -> Result<Self, Error> {
-        let env = open_env(path, options, Age::Newest)?;
+    /// Creates an empty environment in an existing directory. It is durable when this returns, unless syncs are on request.
+    pub(super) fn create(path: &Path, options: &LmdbOptions, syncs: Syncs) -> Result<Self, Error> {
+        let env = open_env(path, options, Age::Newest, syncs)?;
         let create = || {
             let mut txn = env.write_txn()?;
             let databases = in_order(|bucket| env.create_database(&mut txn, Some(bucket.name())))?;
@@ -61,7 +71,7 @@ impl Generation {
     /// LMDB writes the next transaction in the place of the newest, so whoever goes back to the previous one must commit
     /// something before anything is read in another way.
     pub(super) fn open(path: &Path, options: &LmdbOptions, age: Age) -> Result<Self, Error> {
-        let env = open_env(path, options, age)?;
+        let env = open_env(path, options, age, Syncs::EachCommit)?;
         env.clear_stale_readers()
             .map_err(at("clear stale readers", path))?;
         let open = || {
@@ -202,6 +212,12 @@ impl Generation {
         })
     }
 
+    /// Makes every commit durable that has returned. Others may commit meanwhile.
+    pub(super) fn sync(&self) -> Result<(), Error> {
+        let synced = self.env().force_sync();
+        synced.map_err(|error| at("sync", &self.path)(name_full_disk(&self.path, error)))
+    }
+
     /// What the file occupies at the last commit.
     pub(super) fn sizes(&self) -> Result<Sizes, Error> {
         let txn = self.read()?;
@@ -289,7 +305,12 @@ fn in_order(
     unsafe_code,
     reason = "a map of a file is sound only while nobody else changes the file"
 )]
-fn open_env(path: &Path, options: &LmdbOptions, age: Age) -> Result<Env<WithoutTls>, Error> {
+fn open_env(
+    path: &Path,
+    options: &LmdbOptions,
+    age: Age,
+    syncs: Syncs,
+) -> Result<Env<WithoutTls>, Error> {
     let map_bytes = options.map_bytes.next_multiple_of(MAP_BYTES_UNIT);
     let map_bytes = usize::try_from(map_bytes).map_err(at("reserve map", path))?;
     let mut env_options = EnvOpenOptions::new().read_txn_without_tls();
@@ -300,8 +321,10 @@ fn open_env(path: &Path, options: &LmdbOptions, age: Age) -> Result<Env<WithoutT
     let mut flags = EnvFlags::empty();
     flags.set(EnvFlags::NO_READ_AHEAD, !options.read_ahead);
     flags.set(EnvFlags::PREV_SNAPSHOT, age == Age::Previous);
-    // SAFETY: one flag only advises the kernel, the other chooses between two states of the file that are both durable. None
-    // of the flags that give up locks or syncs are ever set.
+    flags.set(EnvFlags::NO_SYNC, syncs == Syncs::OnRequest);
+    // SAFETY: one flag only advises the kernel, another chooses between two states of the file that are both durable. Syncs
+    // are given up for files only that are removed if their last sync did not come to its end. None of the flags that give
+    // up locks is ever set.
     unsafe { env_options.flags(flags) };
     // SAFETY: the directory is the store's own, and whoever opens a store holds the lock of its data directory, so no
     // other process maps the file; in this process heed refuses to open it twice, and this crate never opens, writes,
