@@ -76,7 +76,7 @@ pub(crate) const CLUSTER: &[Scenario] = &[
     },
     Scenario {
         name: "rejoin",
-        work: "a member that has lost its data comes back to 1 GB",
+        work: "a member that has lost its data comes back to 1 GB; once more beside 16 callers that put",
         keys: 0,
         value_len: 1 << 10,
         kind: Kind::Rejoin,

@@ -10,7 +10,7 @@ use ferrod_proto::etcdserverpb::{
 use crate::bench::load::{Crowd, closed_loop, finish};
 use crate::bench::measure::{Measure, measure};
 use crate::bench::meter::Meter;
-use crate::bench::requests::{Fill, PREFIX, PREFIX_END};
+use crate::bench::requests::{Fill, PREFIX, PREFIX_END, Puts};
 use crate::bench::stand::Stand;
 use crate::clock::{now, poll};
 use crate::usage::usage_of_all;
@@ -24,21 +24,49 @@ const BATCH: u64 = 8;
 /// How long the way back may take.
 const LIMIT: Duration = Duration::from_secs(600);
 
+/// Callers that put while a copy is on its way: too few to fill the processor, which the members share here.
+const WRITERS: Crowd = Crowd {
+    callers: 16,
+    connections: 4,
+    pause: Duration::ZERO,
+};
+
 pub(crate) async fn rejoin(stand: &mut Stand) -> Result<Vec<Measure>> {
     let keys = stand.size.keys(KEYS);
-    let leader = stand.leader().await?;
-    let lost = (leader + 1) % stand.seats().len();
-    let seat = &mut stand.seats()[lost];
-    seat.member.take().context("all members run")?.kill()?;
-    std::fs::remove_dir_all(seat.setup.data_dir())?;
-    let (name, setup) = (seat.setup.place().name.clone(), seat.setup.clone());
+    let lost = (stand.leader().await? + 1) % stand.seats().len();
+    lose(stand, lost)?;
     fill(stand, keys).await?;
+    let quiet = come_back(stand, lost, keys, &Meter::new()).await?;
+    lose(stand, lost)?;
+    let (before, meanwhile) = write_beside(stand, lost, keys).await?;
+    let loss = 1.0 - meanwhile / before;
+    Ok(vec![
+        measure("back in step", "ms", quiet.lasted.as_secs_f64() * 1e3),
+        measure("cpu of the others", "ms", quiet.used_us as f64 / 1e3),
+        measure("put rate before", "1/s", before),
+        measure("put rate meanwhile", "1/s", meanwhile),
+        measure("loss of put rate", "%", loss.max(0.0) * 100.0),
+    ])
+}
 
+/// How a member came back.
+struct Return {
+    lasted: Duration,
+    /// Processor time of the others, in microseconds.
+    used_us: u64,
+    /// What a meter has counted meanwhile.
+    counted: u64,
+}
+
+/// Starts a member that has lost everything, in the place of the one that it was.
+async fn come_back(stand: &mut Stand, lost: usize, keys: u64, meter: &Meter) -> Result<Return> {
     let leader = stand.leader().await?;
     let wire = Wire::connect(&stand.seats()[leader].setup.endpoint()).await?;
+    let seat = &stand.seats()[lost];
+    let (name, setup) = (seat.setup.place().name.clone(), seat.setup.clone());
     replace(&wire, &name, &setup.peer_url()).await?;
     let setup = setup.flag("--initial-cluster-state=existing");
-    let (before, started) = (usage_of_all(&stand.pids())?, now());
+    let (used, counted, started) = (usage_of_all(&stand.pids())?, meter.total(), now());
     let mut launched = setup.launch()?;
     let endpoint = setup.endpoint();
     let outcome = async || {
@@ -49,15 +77,54 @@ pub(crate) async fn rejoin(stand: &mut Stand) -> Result<Vec<Measure>> {
     };
     let back = poll(LIMIT, outcome).await.unwrap_or(false);
     let lasted = now() - started;
-    let used = usage_of_all(&stand.pids())?.cpu_us - before.cpu_us;
+    let returned = Return {
+        lasted,
+        used_us: usage_of_all(&stand.pids())?.cpu_us - used.cpu_us,
+        counted: meter.total() - counted,
+    };
     ensure!(back, "not in step after {lasted:?}\n{}", setup.log_tail(5));
     let seat = &mut stand.seats()[lost];
     seat.member = Some(launched.wait()?);
     seat.setup = setup;
-    Ok(vec![
-        measure("back in step", "ms", lasted.as_secs_f64() * 1e3),
-        measure("cpu of the others", "ms", used as f64 / 1e3),
-    ])
+    Ok(returned)
+}
+
+/// Takes everything from a member.
+fn lose(stand: &mut Stand, lost: usize) -> Result<()> {
+    let seat = &mut stand.seats()[lost];
+    seat.member.take().context("all members run")?.kill()?;
+    std::fs::remove_dir_all(seat.setup.data_dir())?;
+    Ok(())
+}
+
+/// Puts per second at the others, before a member comes back and until it is in step.
+async fn write_beside(stand: &mut Stand, lost: usize, keys: u64) -> Result<(f64, f64)> {
+    let ports = stand.ports();
+    let others: Vec<u16> = (0..ports.len())
+        .filter(|at| *at != lost)
+        .map(|at| ports[at])
+        .collect();
+    let meter = Meter::new();
+    let writing = closed_loop(&others, WRITERS, &meter, |connection| {
+        Puts::new(connection as u64, keys, 256)
+    })
+    .await?;
+    let size = stand.size;
+    tokio::time::sleep(Duration::from_secs_f64(size.warm())).await;
+    let (count, began) = (meter.total(), now());
+    tokio::time::sleep(Duration::from_secs_f64(size.seconds)).await;
+    let before = (meter.total() - count) as f64 / (now() - began).as_secs_f64();
+
+    let back = come_back(stand, lost, keys, &meter).await?;
+    let meanwhile = back.counted as f64 / back.lasted.as_secs_f64();
+    meter.stop();
+    finish(writing).await?;
+    ensure!(
+        meter.refused() == 0,
+        "{} puts were refused",
+        meter.refused()
+    );
+    Ok((before, meanwhile))
 }
 
 async fn fill(stand: &Stand, keys: u64) -> Result<()> {
