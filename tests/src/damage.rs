@@ -1,9 +1,11 @@
 //! Damaged disks: a member of three whose files are not what it wrote heals from the others, without an operator, under the
-//! same identity, and nothing that was acknowledged is lost. One that has lost everything is not taken back.
+//! same identity, and nothing that was acknowledged is lost. One that has lost everything is not taken back. A commit to the
+//! backend that a loss of power has torn is made good from the member's own log.
 //!
 //! Whole processes on loopback. Clients write through all members while one is down, its files are damaged, and it
 //! comes back; at the end all members must hold every acknowledged write, and the same hash.
 
+mod torn;
 mod ward;
 
 use std::path::{Path, PathBuf};
@@ -32,6 +34,7 @@ const STORIES: &[Story] = &[
     ("damage and nobody to heal from", nobody_answers),
     ("damage again while healing", killed_while_healing),
     ("a wiped directory", wiped),
+    ("a torn commit", torn::commit),
 ];
 
 /// Tells all chosen stories, each on a cluster of its own.

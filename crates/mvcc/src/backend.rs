@@ -13,7 +13,7 @@ mod memory;
 use std::ops::ControlFlow;
 
 #[cfg(feature = "lmdb")]
-pub use lmdb::{Checked, DefragProgress, Lmdb, LmdbOptions, Recovered};
+pub use lmdb::{Care, Checked, DefragProgress, Lmdb, LmdbOptions, Recovered};
 pub use memory::{BrokenCommit, Memory};
 
 use crate::Error;

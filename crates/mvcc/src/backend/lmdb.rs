@@ -46,7 +46,7 @@ use crate::Error;
 pub use self::options::LmdbOptions;
 pub use self::pages::Checked;
 pub use self::progress::DefragProgress;
-pub use self::recover::Recovered;
+pub use self::recover::{Care, Recovered};
 
 /// A [`Backend`] in LMDB files.
 #[derive(Debug)]

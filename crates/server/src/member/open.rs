@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ferrod_env::{Clock, Disk, RealClock, RealDisk};
 use ferrod_metrics::Metrics;
-use ferrod_mvcc::backend::{Backend, Lmdb, LmdbOptions};
+use ferrod_mvcc::backend::{Backend, Care, Lmdb, LmdbOptions, Recovered};
 use ferrod_mvcc::{KeySpace, Options};
 use ferrod_node::{
     ConfChange, ConfChangeKind, ConfState, DurableLog, LogIndex, MemberId, Node, OpenedLog, Pace,
@@ -32,6 +32,7 @@ use crate::engine::{
     Renewals, Waiters,
 };
 use crate::ids::{ClusterId, RequestIds};
+use crate::logging::error_chain;
 use crate::mailbox::Mailbox;
 use crate::peer::ask::{LeaderLine, QUESTIONS_MAX};
 use crate::peer::{
@@ -74,8 +75,8 @@ pub(super) fn open(
     let (mut log, mut opened) = open_log(config, dir, new)?;
     let Identity { cluster, member } = opened.identity;
     fail::fail_point!("openAfterLog");
-    doubt_backend(config, dir, clock.wall())?;
-    let backend = open_backend(config, dir)?;
+    let care = care_for_backend(config, clock.wall())?;
+    let backend = open_backend(config, dir, care)?;
     finish_install(&*backend, opened.recovered.state())?;
     let opened_store = Store::open(backend.clone(), Options::default());
     let (mut store, flusher) =
@@ -414,29 +415,36 @@ fn create_log(
 /// Deaths of which the backend may be the cause.
 const DEATHS_DOUBTED: usize = 2;
 
-/// Judges the backend before LMDB maps it, if this member has died again and again.
-fn doubt_backend(config: &Config, dir: &DataDir, now: SystemTime) -> Result<(), OpenError> {
+/// All of the backend is judged before LMDB maps it, if this member has died again and again.
+fn care_for_backend(config: &Config, now: SystemTime) -> Result<Care, OpenError> {
     let member_dir = config.member_dir();
     let deaths = deaths::note_start(&member_dir, now).map_err(|source| {
         Error::system(format!("note a start in {}", member_dir.display()), source)
     })?;
-    if deaths < DEATHS_DOUBTED || !dir.backend.exists() {
-        return Ok(());
+    if deaths < DEATHS_DOUBTED {
+        return Ok(Care::LastCommit);
     }
     tracing::warn!(
         deaths,
         "this member has not ended in good order again and again; looking at each page of its backend"
     );
-    let checked = Lmdb::check(&dir.backend);
-    checked
-        .map(drop)
-        .map_err(|source| of_backend("check the backend", source))
+    Ok(Care::Everything)
 }
 
-fn open_backend(config: &Config, dir: &DataDir) -> Result<Arc<dyn Backend>, OpenError> {
+fn open_backend(
+    config: &Config,
+    dir: &DataDir,
+    care: Care,
+) -> Result<Arc<dyn Backend>, OpenError> {
     let quota = config.storage.quota.bytes().unwrap_or(1 << 40);
-    let lmdb = Lmdb::open(&dir.backend, LmdbOptions::for_quota(quota))
+    let (lmdb, recovered) = Lmdb::recover(&dir.backend, LmdbOptions::for_quota(quota), care)
         .map_err(|source| of_backend("open the backend", source))?;
+    if let Recovered::Previous { damage } = recovered {
+        tracing::warn!(
+            error = error_chain(&damage),
+            "the last commit to the backend was cut off; going on from the one before, which the log completes"
+        );
+    }
     if let Some(threshold) = config.storage.bootstrap_defrag_threshold {
         defragment_if_worth_it(&lmdb, threshold)
             .map_err(|source| of_backend("defragment the backend", source))?;

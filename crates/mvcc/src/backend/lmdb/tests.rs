@@ -38,7 +38,9 @@ impl Subject for OnDisk {
         drop(lmdb);
         // Every state that any test reaches must look sound to the checker.
         let checked = Lmdb::check(directory.path()).unwrap();
-        let lmdb = open(directory.path());
+        let recovered = Lmdb::recover(directory.path(), LmdbOptions::default(), Care::LastCommit);
+        let (lmdb, recovered) = recovered.unwrap();
+        assert!(matches!(recovered, Recovered::Newest), "{recovered:?}");
         assert_eq!(checked.rows, lmdb.verify().unwrap());
         assert!(checked.used_pages > 0);
         Self { lmdb, directory }

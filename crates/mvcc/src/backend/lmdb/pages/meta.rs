@@ -33,7 +33,7 @@ pub(super) struct Meta {
     pub(super) free: Tree,
     pub(super) main: Tree,
     pub(super) last_page: u64,
-    transaction: u64,
+    pub(super) transaction: u64,
 }
 
 /// LMDB's record of a tree.
@@ -125,9 +125,10 @@ impl Tree {
         })
     }
 
-    /// All pages of the tree. Only for one whose counters have been checked.
+    /// All pages of the tree, as its counters say.
     pub(super) fn pages(&self) -> u64 {
-        self.branch_pages + self.leaf_pages + self.overflow_pages
+        let nodes = self.branch_pages.saturating_add(self.leaf_pages);
+        nodes.saturating_add(self.overflow_pages)
     }
 }
 

@@ -88,6 +88,21 @@ impl Trees {
         Ok(())
     }
 
+    /// Looks at the root of a tree, and at nothing below it.
+    pub(super) fn root(&mut self, tree: &Tree) -> Result<(), Damage> {
+        if (tree.root, tree.depth) == (NO_PAGE, 0) {
+            return Ok(());
+        }
+        let is_leaf = matches!(self.page(tree.root)?.kind()?, Kind::Leaf);
+        if is_leaf != (tree.depth == 1) {
+            return Err(Damage::Page {
+                page: tree.root,
+                reason: "is of another kind than its place",
+            });
+        }
+        Ok(())
+    }
+
     fn subtree(&mut self, number: u64, depth: u16, walk: &mut Walk<'_>) -> Result<(), Damage> {
         let page = self.page(number)?;
         match (page.kind()?, depth) {

@@ -2,7 +2,7 @@
 
 use super::damage::batch_for_all_kinds_of_pages;
 use super::*;
-use crate::backend::conformance::Model;
+use crate::backend::conformance::{Model, delete};
 
 /// What LMDB writes of a meta page: map size, two trees, last page, transaction.
 const WRITE: std::ops::Range<usize> = 16 + 16..16 + 24 + 2 * 48 + 16;
@@ -52,14 +52,14 @@ impl Torn {
 
     /// Goes through a start after those bytes of the end of the commit were written for which `is_new` says so. Returns
     /// whether the commit was given up as damaged, and how many commits are missing.
-    fn start(&self, is_new: impl Fn(usize) -> bool) -> (bool, usize) {
+    fn start(&self, care: Care, is_new: impl Fn(usize) -> bool) -> (bool, usize) {
         let mut bytes = self.finished.clone();
         for at in WRITE.filter(|at| !is_new(*at - WRITE.start)) {
             bytes[self.meta + at] = self.old[at];
         }
         fs::write(&self.data, bytes).unwrap();
         let path = self.directory.path();
-        let (lmdb, recovered) = Lmdb::recover(path, LmdbOptions::default()).unwrap();
+        let (lmdb, recovered) = Lmdb::recover(path, LmdbOptions::default(), care).unwrap();
         let which = {
             let snapshot = lmdb.snapshot().unwrap();
             self.states.iter().position(|state| state.is_in(&*snapshot))
@@ -70,9 +70,12 @@ impl Torn {
         // Nothing is left of a torn one: this start looks at nothing.
         let lmdb = open(path);
         assert!(state.is_in(&*lmdb.snapshot().unwrap()));
-        let next = [put(Bucket::Lease, b"after", b"the cut")];
-        state.apply(&next);
-        commit(&lmdb, next);
+        // Pages that were free in one of the states are used now.
+        for n in 0..4 {
+            let next = batch_for_all_kinds_of_pages(100 + n);
+            state.apply(&next);
+            commit(&lmdb, next);
+        }
         drop(lmdb);
         Lmdb::check(path).unwrap();
         assert!(state.is_in(&*open(path).snapshot().unwrap()));
@@ -80,15 +83,13 @@ impl Torn {
     }
 }
 
-// covers: L-11
-#[test]
-fn a_torn_end_of_a_commit_leaves_what_some_commit_left() {
+fn check_torn_ends(care: Care) {
     let torn = Torn::new();
     let len = WRITE.len();
-    assert_eq!(torn.start(|_| true), (false, 0));
-    assert_eq!(torn.start(|_| false), (false, 1));
-    // Nothing but the transaction's number is new. The state is old and whole, and the log tells what it lacks.
-    assert_eq!(torn.start(|at| at + 8 >= len), (false, 2));
+    assert_eq!(torn.start(care, |_| true), (false, 0));
+    assert_eq!(torn.start(care, |_| false), (false, 1));
+    // Nothing but the transaction's number is new: a whole state, but one that the commit before has replaced.
+    assert_eq!(torn.start(care, |at| at + 8 >= len), (true, 1));
     let mut given_up = 0;
     for cut in 0..=len {
         // Written from the front, from the back, and but for the one field that LMDB looks at first.
@@ -98,10 +99,46 @@ fn a_torn_end_of_a_commit_leaves_what_some_commit_left() {
             &|at| at / 8 != cut / 8,
             &|at| at / 8 == cut / 8 || at + 8 >= len,
         ] {
-            given_up += usize::from(torn.start(is_new).0);
+            given_up += usize::from(torn.start(care, is_new).0);
         }
     }
     assert!(given_up > len / 2, "{given_up}");
+}
+
+// covers: L-11
+#[test]
+fn a_torn_end_of_a_commit_leaves_what_some_commit_left() {
+    check_torn_ends(Care::Everything);
+}
+
+// covers: L-11
+#[test]
+fn a_torn_end_of_a_commit_is_found_without_reading_the_file() {
+    check_torn_ends(Care::LastCommit);
+}
+
+/// Files as they are after many commits of many kinds; none may be taken for torn.
+// covers: L-11
+#[test]
+fn no_commit_is_taken_for_a_torn_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    for n in 0..60_u8 {
+        let care = Care::LastCommit;
+        let (lmdb, recovered) = Lmdb::recover(path, LmdbOptions::default(), care).unwrap();
+        assert!(matches!(recovered, Recovered::Newest), "{n}: {recovered:?}");
+        commit(&lmdb, batch_for_all_kinds_of_pages(n));
+        if n % 3 == 1 {
+            commit(&lmdb, [put(Bucket::Meta, b"a", &[n])]);
+        }
+        if n % 5 == 0 {
+            let deletes = (0..n).map(|row| delete(Bucket::Key, &[row, row]));
+            commit(&lmdb, deletes);
+        }
+        if n % 7 == 0 {
+            lmdb.defragment().unwrap();
+        }
+    }
 }
 
 // covers: L-11, D-06
@@ -118,7 +155,11 @@ fn damage_in_both_states_is_an_error() {
     }
     assert!(found > 0);
     fs::write(&torn.data, &bytes).unwrap();
-    let refused = Lmdb::recover(torn.directory.path(), LmdbOptions::default());
+    let refused = Lmdb::recover(
+        torn.directory.path(),
+        LmdbOptions::default(),
+        Care::Everything,
+    );
     assert!(chain(&refused.unwrap_err()).contains("checksum"));
     assert!(
         fs::read(&torn.data).unwrap() == bytes,
@@ -129,17 +170,14 @@ fn damage_in_both_states_is_an_error() {
 #[test]
 fn a_sound_store_and_a_new_one_are_recovered_as_they_are() {
     let torn = Torn::new();
-    let (lmdb, recovered) = Lmdb::recover(torn.directory.path(), LmdbOptions::default()).unwrap();
-    assert!(torn.states[0].is_in(&*lmdb.snapshot().unwrap()));
-    let Recovered::Newest(checked) = recovered else {
-        panic!("{recovered:?}")
-    };
-    assert!(checked.rows > 100);
     let empty = tempfile::tempdir().unwrap();
     let path = empty.path().join("store");
-    let (_lmdb, recovered) = Lmdb::recover(&path, LmdbOptions::default()).unwrap();
-    assert!(matches!(
-        recovered,
-        Recovered::Newest(Checked { rows: 0, .. })
-    ));
+    for care in [Care::LastCommit, Care::Everything] {
+        let recover = |path: &Path| Lmdb::recover(path, LmdbOptions::default(), care).unwrap();
+        let (lmdb, recovered) = recover(torn.directory.path());
+        assert!(torn.states[0].is_in(&*lmdb.snapshot().unwrap()));
+        assert!(matches!(recovered, Recovered::Newest));
+        let (_lmdb, recovered) = recover(&path);
+        assert!(matches!(recovered, Recovered::Newest));
+    }
 }
