@@ -25,7 +25,7 @@
 //! // The closure is asked for what a new segment must start with, should this batch open one.
 //! wal.append(&mut batch, |first| first.push(b'H', b"state now"))?;
 //! wal.sync()?; // durable: acknowledge it
-//! wal.sync_idle()?; // after some quiet milliseconds: damage to the last batch is provable too
+//! wal.sync_idle()?; // after a while without appends: damage to the last batch is provable too
 //! drop(wal);
 //!
 //! let (_wal, recovery) = Wal::open(disk, &dir, options, Some(identity))?;

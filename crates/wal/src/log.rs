@@ -136,7 +136,7 @@ impl Wal {
     }
 
     /// Makes a marker of the last sync durable, so that damage to the last batch can be told from a
-    /// torn tail. Worth calling when no append came for some milliseconds; the sync of the next
+    /// torn tail. Worth calling when no append came for a while; the sync of the next
     /// batch does it otherwise. Returns whether there was anything to do.
     ///
     /// What was appended since the last [`Wal::sync`] becomes durable too.

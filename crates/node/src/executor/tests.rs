@@ -3,5 +3,6 @@
 
 mod cluster;
 mod failover;
+mod quiet;
 mod slow_disk;
 mod transfer;
