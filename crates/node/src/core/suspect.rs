@@ -41,6 +41,16 @@
 //! by [`Input::LogLost`](crate::Input::LogLost) and starts over with S. If an old acknowledgement arrives behind that, the
 //! leader believes again what is true no more; that can commit e with C as above, and does no other harm, and S tells the leader
 //! again.
+//!
+//! # What makes no member suspect
+//!
+//! A leader's log may contradict what was committed here ([`Contradiction`](crate::Contradiction)). Then a member M stops, and is
+//! not suspect. For its own log is whole: M has forgotten no vote and no entry, so whatever it says in an election is as true
+//! as before, and the first half of this page has nothing to keep it from. Who has forgotten something are others. The entry was
+//! committed by a majority, each leader is elected by one, and whoever is in both had the entry and elected a leader without
+//! it; a disk that was put back to an old copy does that, and its owner notices nothing. Everything above rests on the others
+//! having lost nothing. If M healed from them, it would put aside what may be the last copy of an acknowledged entry, and look sound.
+//! A person must say which log is right, and the one that is wrong is removed and added again.
 
 use super::Core;
 use crate::{LogIndex, MemberId, PeerBody, Severity};

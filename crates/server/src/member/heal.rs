@@ -124,7 +124,8 @@ fn log_is_damaged(error: &ferrod_node::Error) -> bool {
         | E::CommitBeyondLog { .. }
         | E::AppliedOutsideLog { .. }
         | E::AppliedTerm { .. } => true,
-        // Of these the first comes from a running member, and a person must tell which log is right.
+        // Of these the first comes from a running member, whose log is whole: `core/suspect.rs` of `ferrod-node` tells why
+        // such a member must not heal.
         E::Contradiction(_)
         | E::Config(_)
         | E::Log(_)
@@ -501,6 +502,14 @@ mod tests {
             last: LogIndex(1),
         };
         assert!(log_is_damaged(&lost_end));
+        let contradiction = ferrod_node::Contradiction {
+            leader: ferrod_node::MemberId(2),
+            leader_term: Term(3),
+            index: LogIndex(4),
+            ours: Term(1),
+            theirs: Term(2),
+        };
+        assert!(!log_is_damaged(&contradiction.into()));
         let io = |code| ferrod_wal::Error::Io {
             operation: "read",
             path: PathBuf::new(),
