@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::link::Ring;
 use crate::pause::PauseId;
 use crate::view::{Shared, View, Views};
 use crate::{Error, HashKv, Reader};
@@ -83,7 +82,7 @@ impl Shared {
             pause,
         };
         if let Some(overtaken) = state.waiting.replace(waiting) {
-            self.pauses.end(overtaken.pause);
+            self.end_pause(overtaken.pause);
         }
         self.hashes.changed.notify_all();
     }
@@ -94,7 +93,7 @@ impl Shared {
         state.installs += 1;
         state.known.clear();
         if let Some(waiting) = state.waiting.take() {
-            self.pauses.end(waiting.pause);
+            self.end_pause(waiting.pause);
         }
     }
 
@@ -108,7 +107,7 @@ impl Shared {
         let mut state = self.hashes.state.lock();
         state.wanted = wanted;
         if !wanted && let Some(waiting) = state.waiting.take() {
-            self.pauses.end(waiting.pause);
+            self.end_pause(waiting.pause);
         }
     }
 }
@@ -238,11 +237,6 @@ struct Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.shared.pauses.end(self.pause);
-        // The flusher may have found nothing that it was allowed to do, and sleep.
-        if let Some(ring) = self.shared.ring.upgrade() {
-            // Without a flusher the member stops.
-            let _flusher_gone = ring.send(Ring::DeletesReady);
-        }
+        self.shared.end_pause(self.pause);
     }
 }

@@ -160,7 +160,7 @@ impl Export {
 
 impl Drop for Export {
     fn drop(&mut self) {
-        self.shared.pauses.end(self.pause);
+        self.shared.end_pause(self.pause);
     }
 }
 

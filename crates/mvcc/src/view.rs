@@ -13,7 +13,7 @@ use crate::compaction_hashes::CompactionHashes;
 use crate::index::Index;
 use crate::link::Ring;
 use crate::overlay::Overlay;
-use crate::pause::Pauses;
+use crate::pause::{PauseId, Pauses};
 use crate::{Error, KeyRange, Reader};
 
 /// The key space after one batch of applied entries.
@@ -179,6 +179,15 @@ impl Shared {
     /// Whether rows must not be deleted now, because somebody walks them.
     pub(crate) fn holds_deletes(&self) -> bool {
         self.pauses.hold(self.deletes_pending())
+    }
+
+    /// Ends a pause and wakes the flusher, which may have found nothing that it was allowed to do, and sleep.
+    pub(crate) fn end_pause(&self, pause: PauseId) {
+        self.pauses.end(pause);
+        if let Some(ring) = self.ring.upgrade() {
+            // Without a flusher the member stops.
+            let _flusher_gone = ring.send(Ring::DeletesReady);
+        }
     }
 }
 

@@ -302,6 +302,27 @@ fn an_export_that_costs_too_much_fails_and_deletes_go_on() {
     assert!(source.space.views().compaction_finished() > compacted);
 }
 
+/// The flusher finds nothing to do while an export holds deletes back, and sleeps. Whoever ends that wakes it.
+#[test]
+fn the_end_of_an_export_wakes_the_flusher() {
+    let mut source = Replica::open(Arc::new(Memory::new()));
+    source.apply_to(100);
+    source.settle();
+    let mut export = source.space.views().export(1_000_000).unwrap();
+    source.apply_to(200);
+    source.settle();
+    let mut flusher = source.flusher;
+    assert_eq!(flusher.wait(Duration::ZERO), Wake::Timeout);
+    let sleeping = std::thread::spawn(move || flusher.wait(Duration::from_secs(30)));
+    // One that does not sleep yet would see by itself that the export has gone: these give it time to.
+    for _ in 0..1_000 {
+        export.seek(None);
+        export.step(usize::MAX, &mut |_, _| {}).unwrap();
+    }
+    drop(export);
+    assert_eq!(sleeping.join().unwrap(), Wake::DeletesDue);
+}
+
 #[test]
 fn an_export_needs_something_durable() {
     let mut source = Replica::open(Arc::new(Memory::new()));
