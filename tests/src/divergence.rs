@@ -89,6 +89,8 @@ pub fn nobody_is_named_without_majority(binary: &Path) -> Result<()> {
         let alarms = group.alarm(0).await?;
         let whole_cluster = BTreeSet::from([(0, AlarmType::Corrupt)]);
         ensure!(alarms == whole_cluster, "{alarms:x?} are raised");
+        let counted = group.counts_alarm(0, 0, "CORRUPT").await?;
+        ensure!(counted, "the metrics know of no alarm");
         Ok(())
     })
 }

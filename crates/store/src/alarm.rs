@@ -21,6 +21,8 @@ pub(crate) enum AlarmChange {
     None(Vec<AlarmMember>),
     /// A new alarm.
     Raise(AlarmMember),
+    /// An alarm that is raised already.
+    RaiseAgain(AlarmMember),
     /// The end of one.
     Clear(AlarmMember),
 }
@@ -72,7 +74,7 @@ impl Alarms {
         match AlarmAction::try_from(request.action) {
             Ok(AlarmAction::Get) => AlarmChange::None(self.list(request.alarm)),
             Ok(AlarmAction::Activate) if known && self.contains(&pair) => {
-                AlarmChange::None(vec![pair])
+                AlarmChange::RaiseAgain(pair)
             }
             Ok(AlarmAction::Activate) if known => AlarmChange::Raise(pair),
             Ok(AlarmAction::Deactivate) if self.contains(&pair) => AlarmChange::Clear(pair),
@@ -136,7 +138,7 @@ mod tests {
             none
         );
         let again = alarms.decide(&request(AlarmAction::Activate, 123, AlarmType::Nospace));
-        assert_eq!(again, AlarmChange::None(vec![pair]));
+        assert_eq!(again, AlarmChange::RaiseAgain(pair));
         let listed = alarms.decide(&request(AlarmAction::Get, 9, AlarmType::None));
         assert_eq!(listed, AlarmChange::None(vec![pair]));
         let clear = alarms.decide(&request(AlarmAction::Deactivate, 123, AlarmType::Nospace));

@@ -4,7 +4,7 @@ use ferrod_lease::{LeaseId, Ttl};
 use ferrod_mvcc::Changes;
 use ferrod_proto::ApiError;
 use ferrod_proto::etcdserverpb::{
-    AlarmResponse, CompactionResponse, DeleteRangeResponse, LeaseCheckpointResponse,
+    AlarmMember, AlarmResponse, CompactionResponse, DeleteRangeResponse, LeaseCheckpointResponse,
     LeaseGrantResponse, LeaseRevokeResponse, PutResponse, ResponseHeader, TxnResponse,
 };
 
@@ -46,7 +46,11 @@ pub enum Effect {
     Revoked(LeaseId),
     /// Remaining times were stored; `None` means the full time again.
     Checkpointed(Vec<(LeaseId, Option<Ttl>)>),
-    /// Members, alarms or the cluster version are others now.
+    /// An alarm was raised, or raised again.
+    AlarmRaised(AlarmMember),
+    /// An alarm that was raised is over.
+    AlarmCleared(AlarmMember),
+    /// Members or the cluster version are others now.
     Cluster,
 }
 

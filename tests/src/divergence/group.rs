@@ -13,6 +13,7 @@ use tonic::Status;
 
 use crate::clock::poll;
 use crate::member::{Member, Setup};
+use crate::pages;
 use crate::wire::Wire;
 
 /// How long anything may take that comes by itself.
@@ -223,6 +224,17 @@ impl Group {
             .alarm(request)
             .await?;
         Ok(())
+    }
+
+    /// Whether the metrics of `at` count an alarm of a member.
+    pub(super) async fn counts_alarm(&self, at: usize, member: u64, alarm: &str) -> Result<bool> {
+        let page = pages::get(&self.setups[at].endpoint(), "/metrics").await?;
+        let series = format!(
+            "etcd_debugging_server_alarms{{alarm_type=\"{alarm}\",server_id=\"{member:x}\"}} "
+        );
+        let text = page.text();
+        let count = text.lines().find_map(|line| line.strip_prefix(&series));
+        Ok(count.is_some_and(|count| count != "0"))
     }
 
     /// How often the members have said something.

@@ -99,7 +99,10 @@ impl Lessor {
             match effect {
                 Effect::Granted(id, ttl) => deadlines.grant(*id, *ttl, now),
                 Effect::Revoked(id) => deadlines.revoke(*id),
-                Effect::Checkpointed(_) | Effect::Cluster => {}
+                Effect::Checkpointed(_)
+                | Effect::AlarmRaised(_)
+                | Effect::AlarmCleared(_)
+                | Effect::Cluster => {}
             }
         }
         if matches!(effect, Effect::Revoked(_)) {

@@ -17,6 +17,7 @@ use ferrod_node::{
     StateMachine, StateMeta,
 };
 use ferrod_proto::ApiError;
+use ferrod_proto::etcdserverpb::AlarmMember;
 use ferrod_store::{Answer, Applied, ConfState, Effect, MemberChange, Store};
 use ferrod_watch::EventBatch;
 
@@ -261,8 +262,17 @@ impl Machine {
                 self.meters.lease.ttl_total.observe(ttl.seconds() as f64);
             }
             Some(Effect::Revoked(_)) => self.meters.lease.revoked_total.inc(),
+            Some(Effect::AlarmRaised(alarm)) => self.count_alarm(alarm, 1),
+            Some(Effect::AlarmCleared(alarm)) => self.count_alarm(alarm, -1),
             Some(Effect::Checkpointed(_) | Effect::Cluster) | None => {}
         }
+    }
+
+    /// As etcd does: an alarm that is raised again counts again, and none is counted that was raised before the start.
+    fn count_alarm(&self, alarm: &AlarmMember, change: i64) {
+        let member = MemberId(alarm.member_id).to_string();
+        let server = &self.meters.server;
+        server.add_alarm(&member, alarm.alarm().as_str_name(), change);
     }
 
     fn judge_speed(&self, took: Duration, entries: usize) {

@@ -187,30 +187,31 @@ impl Store {
     }
 
     fn alarm(&mut self, request: &AlarmRequest) -> Applied {
-        let (alarms, changed) = match self.cluster.alarms.decide(request) {
-            AlarmChange::None(listed) => (listed, false),
+        let (alarms, effect) = match self.cluster.alarms.decide(request) {
+            AlarmChange::None(listed) => (listed, None),
+            AlarmChange::RaiseAgain(alarm) => (vec![alarm], Some(Effect::AlarmRaised(alarm))),
             AlarmChange::Raise(alarm) => {
                 self.cluster.alarms.raise(&alarm);
                 let key = Alarms::row_key(&alarm);
                 self.keyspace.put_row(Bucket::Alarm, &key, ALARM_ROW_VALUE);
-                (vec![alarm], true)
+                self.cluster_changed = true;
+                (vec![alarm], Some(Effect::AlarmRaised(alarm)))
             }
             AlarmChange::Clear(alarm) => {
                 self.cluster.alarms.clear(&alarm);
                 self.keyspace
                     .delete_row(Bucket::Alarm, &Alarms::row_key(&alarm));
-                (vec![alarm], true)
+                self.cluster_changed = true;
+                (vec![alarm], Some(Effect::AlarmCleared(alarm)))
             }
         };
         let answer = AlarmResponse {
             header: header(self.keyspace.revision()),
             alarms,
         };
-        let applied = Applied::answer(Answer::Alarm(answer));
-        if changed {
-            self.cluster_effect(applied)
-        } else {
-            applied
+        Applied {
+            effect,
+            ..Applied::answer(Answer::Alarm(answer))
         }
     }
 

@@ -123,6 +123,8 @@ pub(super) fn effect(effect: Option<&Effect>) -> String {
                 None => format!("{}: full time", id.0),
             })
         ),
+        Some(Effect::AlarmRaised(of)) => format!("raised {}", alarm(of)),
+        Some(Effect::AlarmCleared(of)) => format!("cleared {}", alarm(of)),
         Some(Effect::Cluster) => "cluster".into(),
     }
 }
