@@ -11,25 +11,16 @@ mod join;
 mod listeners;
 mod open;
 mod places;
+mod service;
 mod signals;
 mod supervisor;
 mod upkeep;
 
-use std::sync::Arc;
-
-use tokio::sync::watch;
-
-use crate::config::{Config, Gate};
-use crate::divergence;
-use crate::mailbox::Mailbox;
-use crate::serve::Runtimes;
-use crate::watching::Watching;
-use crate::worker::Worker;
+use crate::config::Config;
 use data_dir::DataDir;
-use listeners::{Doors, Listeners};
-use open::Opened;
+use listeners::Listeners;
+use service::Service;
 pub use signals::Signal;
-use signals::Signals;
 
 /// Why a member could not start, or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -89,7 +80,7 @@ pub fn run(config: &Config) -> Result<Ended, Error> {
 async fn live(config: &Config) -> Result<Ended, Error> {
     let runtimes_count = std::thread::available_parallelism().map_or(1, usize::from);
     announce::listeners(config);
-    let mut listeners = Listeners::bind(config)?;
+    let listeners = Listeners::bind(config)?;
     let mark = heal::mark(config)?;
     let initialized = mark.is_some() || data_dir::is_initialized(config)?;
     let discovered = match initialized {
@@ -112,128 +103,11 @@ async fn live(config: &Config) -> Result<Ended, Error> {
         dir: &dir,
         listeners: &listeners,
     };
-    let mut opened = start.open(mark).await?;
+    let opened = start.open(mark).await?;
     let members_count = opened.members_count().max(first_count);
     announce::server(&opened.engine);
-    let inboxes = opened.take_inboxes();
-    let (stop, stopping) = watch::channel(false);
-    let runtimes = start_runtimes(&opened, &stopping)?;
-    let fatal = opened.fatal();
-    let mut fatal = std::pin::pin!(fatal);
-    let removed = opened.removed();
-    let mut removed = std::pin::pin!(removed);
-    let mut upkeep = upkeep::start(&opened.engine, config, inboxes, initialized);
-    let peers = opened.talk(listeners.take_peer())?;
-    upkeep.spawn(election::hasten_first(
-        opened.engine.clone(),
-        config.raft.clone(),
-        members_count,
-    ));
-
-    let mut doors = Doors::new(
-        config,
-        listeners,
-        &opened.engine,
-        runtimes.clone(),
-        stopping,
-    );
-    doors.open_for_metrics();
-    config
-        .serving_note(&opened.engine.member.to_string())
-        .emit();
-
-    let engine = opened.engine.clone();
-    // A suspect member serves nobody, but says why.
-    if engine.suspicion.reason().is_some() {
-        doors.open_for_clients();
-    }
-    let coming_up = async {
-        if engine.suspicion.reason().is_some() {
-            heal::heal(&engine, config).await?;
-        }
-        announce::publish(&engine, config).await;
-        Ok::<(), Error>(())
-    };
-    tokio::select! {
-        up = coming_up => up?,
-        () = &mut removed => {
-            say_removed(config);
-            return Ok(Ended::Removed);
-        }
-        fatal = &mut fatal => return Err(fatal),
-        failed = doors.failed() => return Err(failed),
-    }
-    let is_checked = config.gates.is_enabled(Gate::InitialCorruptCheck);
-    if initialized && is_checked {
-        let check = divergence::check_before_serving(&engine);
-        check.await.map_err(Error::Start)?;
-    }
-    let version = {
-        let engine = opened.engine.clone();
-        tokio::spawn(async move { announce::set_cluster_version(&engine).await })
-    };
-    doors.open_for_clients();
-    let mut signals = Signals::new()?;
-    tracing::info!("ready to serve client requests");
-    announce::invite(config);
-    supervisor::ready();
-
-    let ended = tokio::select! {
-        signal = signals.next() => Ended::Signal(signal),
-        () = &mut removed => Ended::Removed,
-        fatal = &mut fatal => return Err(fatal),
-        failed = doors.failed() => return Err(failed),
-    };
-    match ended {
-        Ended::Signal(signal) => {
-            tracing::info!(signal = signal.word(), "received signal; shutting down");
-        }
-        Ended::Removed => say_removed(config),
-    }
-    config.closing_note("closing etcd server").emit();
-    // Nobody listens if all runtimes have ended.
-    let _ended = stop.send(true);
-    version.abort();
-    drop(upkeep);
-    stop_runtimes(runtimes).await;
-    opened.close(peers)?;
-    deaths::note_end(&config.member_dir());
-    config.closing_note("closed etcd server").emit();
+    let mut service = Service::begin(config, opened, listeners, initialized, members_count)?;
+    let ended = service.last().await?;
+    service.stop(ended).await?;
     Ok(ended)
-}
-
-fn say_removed(config: &Config) {
-    tracing::warn!(
-        error = "the member has been permanently removed from the cluster",
-        "server error"
-    );
-    tracing::warn!(
-        "data-dir" = %config.data_dir.display(),
-        "data-dir used by this member must be removed"
-    );
-}
-
-fn start_runtimes(
-    opened: &Opened,
-    stopping: &watch::Receiver<bool>,
-) -> Result<Arc<Runtimes>, Error> {
-    let worker = |mailbox: &Arc<Mailbox>| {
-        let watching = Watching::new(opened.engine.views.clone(), mailbox.clone());
-        Arc::new(Worker::new(
-            opened.engine.clone(),
-            mailbox.clone(),
-            watching,
-        ))
-    };
-    let workers = opened.mailboxes.iter().map(worker).collect();
-    let runtimes = Runtimes::start(workers, stopping);
-    runtimes
-        .map(Arc::new)
-        .map_err(|source| Error::system("start the runtimes", source))
-}
-
-/// Waits for the runtimes without holding up this one, on which their last answers may depend.
-async fn stop_runtimes(runtimes: Arc<Runtimes>) {
-    // A thread that panicked has said so.
-    let _ = tokio::task::spawn_blocking(move || runtimes.join()).await;
 }
