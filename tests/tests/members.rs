@@ -49,6 +49,11 @@ fn a_member_stops_while_connections_come() {
 }
 
 #[test]
+fn a_member_stops_while_it_waits_for_others() {
+    stopping::ends_while_it_waits_for_others(FERROD.as_ref()).unwrap();
+}
+
+#[test]
 fn members_find_each_other_by_dns() {
     discovery::members(FERROD.as_ref()).unwrap();
 }

@@ -107,7 +107,7 @@ async fn live(config: &Config) -> Result<Ended, Error> {
     let members_count = opened.members_count().max(first_count);
     announce::server(&opened.engine);
     let mut service = Service::begin(config, opened, listeners, initialized, members_count)?;
-    let ended = service.last().await?;
+    let ended = service.serve().await?;
     service.stop(ended).await?;
     Ok(ended)
 }

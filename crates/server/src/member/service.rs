@@ -24,6 +24,7 @@ use crate::worker::Worker;
 pub(super) struct Service<'m> {
     config: &'m Config,
     doors: Doors<'m>,
+    ends: Ends,
     peers: PeerThread,
     /// What the member does beside serving, until it stops.
     upkeep: JoinSet<()>,
@@ -46,6 +47,8 @@ impl<'m> Service<'m> {
         had_data: bool,
         members_count: usize,
     ) -> Result<Service<'m>, Error> {
+        // First: from here on a signal ends the member in good order.
+        let ends = Ends::of(&opened)?;
         let inboxes = opened.take_inboxes();
         let (stop, stopping) = watch::channel(false);
         let runtimes = start_runtimes(&opened, &stopping)?;
@@ -71,6 +74,7 @@ impl<'m> Service<'m> {
         Ok(Service {
             config,
             doors,
+            ends,
             peers,
             upkeep,
             runtimes,
@@ -84,28 +88,23 @@ impl<'m> Service<'m> {
     ///
     /// # Errors
     /// What it cannot go on with.
-    pub(super) async fn last(&mut self) -> Result<Ended, Error> {
+    pub(super) async fn serve(&mut self) -> Result<Ended, Error> {
         let engine = self.opened.engine.clone();
-        let mut ends = Ends::of(&self.opened);
         // A suspect member serves nobody, but says why.
         if engine.suspicion.reason().is_some() {
             self.doors.open_for_clients();
         }
         tokio::select! {
             up = come_up(&engine, self.config, self.had_data) => up?,
-            ended = ends.first(&mut self.doors) => return ended,
+            ended = self.ends.first(&mut self.doors) => return ended,
         }
         self.upkeep
             .spawn(async move { announce::set_cluster_version(&engine).await });
         self.doors.open_for_clients();
-        let mut signals = Signals::new()?;
         tracing::info!("ready to serve client requests");
         announce::invite(self.config);
         supervisor::ready();
-        tokio::select! {
-            signal = signals.next() => Ok(Ended::Signal(signal)),
-            ended = ends.first(&mut self.doors) => ended,
-        }
+        self.ends.first(&mut self.doors).await
     }
 
     /// Answers what was asked, hands over, and writes everything.
@@ -145,22 +144,25 @@ async fn come_up(engine: &Arc<Engine>, config: &Config, had_data: bool) -> Resul
     Ok(())
 }
 
-/// What may end a member whose log runs, beside a signal.
+/// What may end a member whose log runs.
 struct Ends {
+    signals: Signals,
     removed: Pin<Box<dyn Future<Output = ()>>>,
     fatal: Pin<Box<dyn Future<Output = Error>>>,
 }
 
 impl Ends {
-    fn of(opened: &Opened) -> Ends {
-        Ends {
+    fn of(opened: &Opened) -> Result<Ends, Error> {
+        Ok(Ends {
+            signals: Signals::new()?,
             removed: Box::pin(opened.removed()),
             fatal: Box::pin(opened.fatal()),
-        }
+        })
     }
 
     async fn first(&mut self, doors: &mut Doors<'_>) -> Result<Ended, Error> {
         tokio::select! {
+            signal = self.signals.next() => Ok(Ended::Signal(signal)),
             () = &mut self.removed => Ok(Ended::Removed),
             fatal = &mut self.fatal => Err(fatal),
             failed = doors.failed() => Err(failed),
