@@ -109,20 +109,24 @@ pub(super) async fn is_refused(setups: &[Setup], pid: u32) -> Result<()> {
     ];
     for (hello, reason) in lies {
         let text = format!("{hello:?}");
-        let answer = talk(target, vec![Content::Hello(hello)]).await?;
+        let answer = talk(target, vec![greet(&hello)]).await?;
         ensure!(answer == Some(reason), "{text}: {answer:?}");
     }
-    let answer = talk(target, vec![Content::Hello(honest.clone()), say(None)]).await?;
+    let answer = talk(target, vec![greet(&honest), say(None)]).await?;
     ensure!(answer == Some(Reason::Malformed), "no body: {answer:?}");
     // What has the form of a message goes to the node, which judges its sense and has the connection ended.
     for (body, expected) in impossible() {
         let text = format!("{body:?}");
-        let said = vec![Content::Hello(honest.clone()), say(Some(body))];
+        let said = vec![greet(&honest), say(Some(body))];
         let answer = talk(target, said).await?;
         ensure!(answer == expected, "{text}: {answer:?}");
     }
     flood(target, pid, &honest).await?;
     garbage(target)
+}
+
+fn greet(hello: &Hello) -> Content {
+    Content::Hello(hello.encode_to_vec().into())
 }
 
 /// One message of a far term.
@@ -154,7 +158,13 @@ async fn flood(target: &Setup, pid: u32, honest: &Hello) -> Result<()> {
             entries: vec![entry; count],
         }))
     };
-    let many = vec![Content::Hello(honest.clone()), say(entries(1 << 20, 0))];
+    let greedy = Hello {
+        peer_urls: vec![String::new(); 1 << 20],
+        ..honest.clone()
+    };
+    let heard = hear(target, vec![greet(&greedy)], Duration::from_secs(3)).await;
+    ensure!(heard.is_err(), "a million URLs: {heard:?}");
+    let many = vec![greet(honest), say(entries(1 << 20, 0))];
     let answer = talk(target, many).await?;
     ensure!(
         answer == Some(Reason::Malformed),
@@ -170,7 +180,7 @@ async fn flood(target: &Setup, pid: u32, honest: &Hello) -> Result<()> {
         ],
     };
     let large = Content::Messages(messages.encode_to_vec().into());
-    let mut said = vec![Content::Hello(honest.clone())];
+    let mut said = vec![greet(honest)];
     said.extend(vec![large; 300]);
     let answer = hear(target, said, Duration::from_secs(3)).await?;
     ensure!(answer.is_none(), "old entries: {answer:?}");

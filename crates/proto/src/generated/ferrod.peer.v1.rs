@@ -33,8 +33,9 @@ pub struct Parcel {
 pub mod parcel {
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
     pub enum Content {
-        #[prost(message, tag = "1")]
-        Hello(super::Hello),
+        /// A hello, encoded: it comes from nobody knows whom, and one that is too long is not opened.
+        #[prost(bytes, tag = "1")]
+        Hello(::prost::bytes::Bytes),
         /// Messages, encoded: the called member counts what is in there before it makes room for all of it.
         #[prost(bytes, tag = "2")]
         Messages(::prost::bytes::Bytes),

@@ -138,23 +138,24 @@ impl Ear {
 
     async fn hello(&mut self) -> Option<Hello> {
         let parcel = tokio::time::timeout(HELLO_TIMEOUT, self.incoming.message()).await;
-        match parcel {
+        let hello = match parcel {
             Ok(Ok(Some(Parcel {
                 content: Some(Content::Hello(hello)),
-            }))) => Some(hello),
-            Ok(Ok(None)) => None,
-            _ => {
-                let remote = self.remote.to_string();
-                let failures = &self.context.meters.network.peer_received_failures_total;
-                failures.get(&remote).inc();
-                tracing::warn!(
-                    "remote-addr" = remote,
-                    error = "a peer must say first who it is",
-                    "rejected connection on peer endpoint"
-                );
-                None
-            }
+            }))) => protocol::read_hello(hello),
+            Ok(Ok(None)) => return None,
+            _ => None,
+        };
+        if hello.is_none() {
+            let remote = self.remote.to_string();
+            let failures = &self.context.meters.network.peer_received_failures_total;
+            failures.get(&remote).inc();
+            tracing::warn!(
+                "remote-addr" = remote,
+                error = "a peer must say first who it is",
+                "rejected connection on peer endpoint"
+            );
         }
+        hello
     }
 
     /// Hears messages until the connection ends, or a newer one takes its place while there is no room for what it brings.

@@ -4,7 +4,9 @@
 //! And that of etcd's versions, by etcd's own rule: neither member's version may be below the lowest that the other one
 //! can form a cluster with; patch numbers do not count.
 
+use bytes::Bytes;
 use ferrod_proto::peer::{Hello, Welcome};
+use prost::Message as _;
 
 use crate::version::{ETCD_MIN_CLUSTER_VERSION, ETCD_VERSION};
 
@@ -15,6 +17,17 @@ pub(super) const PROTOCOL: u32 = 1;
 pub(super) const PROTOCOL_MIN: u32 = 1;
 
 const _: () = assert!(PROTOCOL_MIN <= PROTOCOL);
+
+/// A few names and URLs have room in it many times over.
+const HELLO_BYTES_MAX: usize = 64 << 10;
+
+/// Opens what a caller says first, when nobody knows who it is; `None` if it is no hello. A URL of no letters is two bytes on
+/// the way and many times that here, so what is too long is not opened.
+pub(super) fn read_hello(bytes: Bytes) -> Option<Hello> {
+    (bytes.len() <= HELLO_BYTES_MAX)
+        .then(|| Hello::decode(bytes).ok())
+        .flatten()
+}
 
 /// Judges a caller.
 ///
@@ -93,6 +106,19 @@ mod tests {
             ..hello()
         };
         assert_eq!(check_hello(&newer), Ok(()));
+    }
+
+    /// covers: P-A-09
+    #[test]
+    fn a_long_hello_is_not_opened() {
+        let with_urls = |count| Hello {
+            peer_urls: vec![String::new(); count],
+            ..hello()
+        };
+        let read = |hello: &Hello| read_hello(hello.encode_to_vec().into());
+        assert_eq!(read(&with_urls(1_000)), Some(with_urls(1_000)));
+        assert_eq!(read(&with_urls(HELLO_BYTES_MAX / 2)), None);
+        assert_eq!(read_hello(Bytes::from_static(b"hello")), None);
     }
 
     #[test]
