@@ -10,7 +10,7 @@ use ferrod_node::MemberId;
 use ferrod_store::Member;
 
 use super::Error;
-use super::places::{self, Compared};
+use super::places::{self, Compared, PATIENCE, RETRY_PAUSE};
 use crate::config::{ClusterState, Config, InitialCluster, InitialMember, MemberUrl};
 use crate::ids::ClusterId;
 use crate::logging::error_chain;
@@ -82,13 +82,13 @@ fn has_started(running: &Running, local: MemberId) -> bool {
 
 async fn join(config: &Config, initial: InitialCluster) -> Result<NewMember, Error> {
     let others = others(&initial);
-    let running = first_answer(&others, JOIN_TIMEOUT).await.ok_or_else(|| {
+    let running = answer_in_time(&others).await.ok_or_else(|| {
         Error::Start(
             "cannot fetch cluster info from peer urls: could not retrieve cluster information from the given URLs"
                 .to_owned(),
         )
     })?;
-    let local = match_members(&initial, &running).await.map_err(|why| {
+    let local = match_in_time(&initial, &running).await.map_err(|why| {
         let urls = running.members.iter().flat_map(|member| &member.peer_urls);
         let urls: Vec<&str> = urls.map(String::as_str).collect();
         Error::Start(format!(
@@ -122,6 +122,22 @@ fn others(initial: &InitialCluster) -> Vec<MemberUrl> {
     let others = initial.members.iter().filter(|m| m.id != initial.local);
     let urls: BTreeSet<_> = others.flat_map(|m| m.peer_urls.iter().cloned()).collect();
     urls.into_iter().collect()
+}
+
+/// Asks for a while, until somebody answers: names and members may come up together with this one.
+async fn answer_in_time(urls: &[MemberUrl]) -> Option<Running> {
+    if urls.is_empty() {
+        return None;
+    }
+    let asking = async {
+        loop {
+            if let Some(running) = first_answer(urls, JOIN_TIMEOUT).await {
+                return running;
+            }
+            tokio::time::sleep(RETRY_PAUSE).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, asking).await.ok()
 }
 
 /// Asks all, and takes the answer of the first in their order that gives one.
@@ -159,40 +175,85 @@ pub(super) async fn ask(url: &MemberUrl, timeout: Duration) -> Result<Running, S
     }
 }
 
+/// Why flags and cluster do not agree.
+#[derive(Debug, PartialEq, Eq)]
+struct Mismatch {
+    why: String,
+    /// They may agree once a name is known.
+    lacks_name: bool,
+}
+
+impl From<String> for Mismatch {
+    fn from(why: String) -> Mismatch {
+        Mismatch {
+            why,
+            lacks_name: false,
+        }
+    }
+}
+
+/// As [`match_members`]; waits a while for names that nobody knows yet.
+async fn match_in_time(initial: &InitialCluster, running: &Running) -> Result<MemberId, String> {
+    let mut last = "names of the cluster's members could not be looked up".to_owned();
+    let matching = async {
+        loop {
+            match match_members(initial, running).await {
+                Err(mismatch) if mismatch.lacks_name => last = mismatch.why,
+                matched => return matched.map_err(|mismatch| mismatch.why),
+            }
+            tokio::time::sleep(RETRY_PAUSE).await;
+        }
+    };
+    let matched = tokio::time::timeout(PATIENCE, matching).await;
+    matched.unwrap_or(Err(last))
+}
+
 /// Finds this member among those of the cluster. Each of them must be in the flags, and the other way round.
-async fn match_members(initial: &InitialCluster, running: &Running) -> Result<MemberId, String> {
+async fn match_members(
+    initial: &InitialCluster,
+    running: &Running,
+) -> Result<MemberId, Mismatch> {
     if initial.members.len() != running.members.len() {
-        return Err("member count is unequal".to_owned());
+        return Err("member count is unequal".to_owned().into());
     }
     let mut local = None;
     for member in &running.members {
-        let mut found = None;
+        let (mut found, mut lacks_name) = (None, false);
         for candidate in &initial.members {
-            if same_urls(&candidate.peer_urls, &member.peer_urls).await {
-                found = Some(candidate.id);
-                break;
+            match compare_urls(&candidate.peer_urls, &member.peer_urls).await {
+                Compared::Same => {
+                    found = Some(candidate.id);
+                    break;
+                }
+                Compared::Different => {}
+                Compared::Unknown => lacks_name = true,
             }
         }
         let Some(found) = found else {
-            return Err(format!(
+            let why = format!(
                 "PeerURLs: no match found for existing member ({:x}, [{}]), last resolver error (<nil>)",
                 member.id,
                 member.peer_urls.join(" ")
-            ));
+            );
+            return Err(Mismatch { why, lacks_name });
         };
         if found == initial.local {
             local = Some(MemberId(member.id));
         }
     }
-    local.ok_or_else(|| "this member is not among those of the cluster".to_owned())
+    local.ok_or_else(|| {
+        "this member is not among those of the cluster"
+            .to_owned()
+            .into()
+    })
 }
 
 /// Whether a member of the flags is one that the cluster knows by these URLs.
-async fn same_urls(flags: &[MemberUrl], cluster: &[String]) -> bool {
+async fn compare_urls(flags: &[MemberUrl], cluster: &[String]) -> Compared {
     let cluster: Result<Vec<_>, _> = cluster.iter().map(|url| MemberUrl::parse(url)).collect();
     match cluster {
-        Ok(cluster) => places::compare(flags, &cluster).await == Compared::Same,
-        Err(_) => false,
+        Ok(cluster) => places::compare(flags, &cluster).await,
+        Err(_) => Compared::Different,
     }
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::config::{MemberUrl, Scheme};
 
 /// How long names may stay unknown: name servers and members are often started together.
-const PATIENCE: Duration = Duration::from_secs(30);
-const RETRY_PAUSE: Duration = Duration::from_secs(1);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// How two lists of URLs compare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
