@@ -34,6 +34,7 @@ const STORIES: &[Story] = &[
     ("damage and nobody to heal from", nobody_answers),
     ("damage again while healing", killed_while_healing),
     ("a wiped directory", wiped),
+    ("a wiped directory and nobody to tell", wiped_unseen),
     ("a torn commit", torn::commit),
 ];
 
@@ -191,5 +192,31 @@ fn wiped(binary: &Path, folder: &Path) -> Result<()> {
         );
         std::fs::create_dir_all(ward.data_dir(patient))?;
     }
+    ward.end()
+}
+
+/// It starts while nobody is there who could tell, and takes itself for the member of a new cluster. The first who knows better
+/// stops it, before anybody has heard its vote.
+///
+/// covers: D-18, P-M-02
+fn wiped_unseen(binary: &Path, folder: &Path) -> Result<()> {
+    let mut ward = Ward::begin(binary, folder)?;
+    let patient = block_on(ward.follower())?;
+    ward.quiet()?;
+    ward.kill_all()?;
+    std::fs::remove_dir_all(ward.data_dir(patient))?;
+    let first = ward.launch(patient)?;
+    ward.wait_for_log(patient)?;
+    drop(first);
+    // What it takes itself for, it does not forget with its life.
+    let again = ward.launch(patient)?;
+    let others = [(patient + 1) % 3, (patient + 2) % 3];
+    let launched = others.map(|other| ward.launch(other));
+    for (other, launched) in others.into_iter().zip(launched) {
+        ward.join(other, launched?)?;
+    }
+    let ended = again.wait();
+    ensure!(ended.is_err(), "it was taken back");
+    ward.wait_for_line(patient, "has already been bootstrapped")?;
     ward.end()
 }

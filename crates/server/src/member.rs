@@ -9,6 +9,7 @@ mod election;
 mod heal;
 mod join;
 mod listeners;
+mod newcomer;
 mod open;
 mod places;
 mod service;

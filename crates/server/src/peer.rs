@@ -22,6 +22,7 @@ mod host;
 mod inbox;
 mod lane;
 mod link;
+mod newcomer;
 mod outbox;
 mod pages;
 mod protocol;
@@ -31,6 +32,7 @@ mod wire;
 
 pub(crate) use context::{Context, PARCEL_BYTES, Pace};
 pub(crate) use directory::{Directory, PeerTransport};
+pub(crate) use newcomer::{Newcomer, has_lived};
 pub(crate) use state::{StateOrder, States};
 pub(crate) use thread::PeerThread;
 pub use wire::{WireError, decode};

@@ -277,6 +277,16 @@ impl Ward {
         })
     }
 
+    /// Waits until a member has begun a log.
+    pub(super) fn wait_for_log(&self, number: usize) -> Result<()> {
+        let wal = self.dir(number).join("wal");
+        let begun = poll(PATIENCE, async || {
+            let segments = files(&wal, ".wal").ok()?;
+            (!segments.is_empty()).then_some(())
+        });
+        block_on(async { begun.await.context("it begins no log") })
+    }
+
     /// Starts a member with one more flag, which must end it; returns what it said.
     pub(super) fn refuses(&self, number: usize, flag: &str) -> Result<String> {
         let setup = self.setups[number].clone().flag(flag);

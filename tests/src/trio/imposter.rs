@@ -40,6 +40,7 @@ pub(super) async fn is_refused(setups: &[Setup], pid: u32) -> Result<()> {
         min_cluster_version: "3.0.0".to_owned(),
         protocol: 1,
         protocol_min: 1,
+        newcomer: false,
     };
     let lies = [
         (
@@ -105,6 +106,13 @@ pub(super) async fn is_refused(setups: &[Setup], pid: u32) -> Result<()> {
                 ..honest.clone()
             },
             Reason::Version,
+        ),
+        (
+            Hello {
+                newcomer: true,
+                ..honest.clone()
+            },
+            Reason::Lived,
         ),
     ];
     for (hello, reason) in lies {

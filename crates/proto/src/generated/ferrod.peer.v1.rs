@@ -23,6 +23,10 @@ pub struct Hello {
     pub protocol: u32,
     #[prost(uint32, tag = "9")]
     pub protocol_min: u32,
+    /// The caller began its log by itself, as one of the first members of a new cluster, and has told nobody yet where clients
+    /// find it. If the called member knows where, the caller has lived before, and lost everything.
+    #[prost(bool, tag = "10")]
+    pub newcomer: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Parcel {
@@ -132,6 +136,8 @@ pub mod refusal {
         Version = 4,
         /// What was said makes no sense.
         Malformed = 5,
+        /// The caller says that it is a newcomer, and is not.
+        Lived = 6,
     }
     impl Reason {
         /// String value of the enum field names used in the ProtoBuf definition.
@@ -146,6 +152,7 @@ pub mod refusal {
                 Self::Removed => "REASON_REMOVED",
                 Self::Version => "REASON_VERSION",
                 Self::Malformed => "REASON_MALFORMED",
+                Self::Lived => "REASON_LIVED",
             }
         }
         /// Creates an enum from field names used in the ProtoBuf definition.
@@ -157,6 +164,7 @@ pub mod refusal {
                 "REASON_REMOVED" => Some(Self::Removed),
                 "REASON_VERSION" => Some(Self::Version),
                 "REASON_MALFORMED" => Some(Self::Malformed),
+                "REASON_LIVED" => Some(Self::Lived),
                 _ => None,
             }
         }

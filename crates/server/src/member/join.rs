@@ -14,7 +14,7 @@ use super::places::{self, Compared, PATIENCE, RETRY_PAUSE};
 use crate::config::{ClusterState, Config, InitialCluster, InitialMember, MemberUrl};
 use crate::ids::ClusterId;
 use crate::logging::error_chain;
-use crate::peer::fetch;
+use crate::peer::{fetch, has_lived};
 
 /// How long one member may take to say who is in its cluster.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -51,7 +51,8 @@ pub(super) struct Running {
     pub(super) members: Vec<Member>,
 }
 
-/// A new cluster. A member that the others have already seen has lost its data, and with it what it has promised.
+/// A new cluster. A member that the others have already seen has lost its data, and with it what it has promised. If nobody
+/// answers now, it is found out later: see `peer/newcomer.rs`.
 async fn begin(config: &Config, initial: InitialCluster) -> Result<NewMember, Error> {
     if let Err(mismatch) = config.check_advertised(&initial)
         && !places::same(&config.advertise_peer_urls, initial.local_urls()).await
@@ -60,9 +61,8 @@ async fn begin(config: &Config, initial: InitialCluster) -> Result<NewMember, Er
     }
     let local = initial.local;
     let others = others(&initial);
-    if let Some(running) = first_answer(&others, NEW_TIMEOUT).await
-        && has_started(&running, local)
-    {
+    let running = answers(&others, NEW_TIMEOUT).await;
+    if running.iter().any(|running| has_started(running, local)) {
         return Err(Error::Start(format!(
             "member {local} has already been bootstrapped"
         )));
@@ -98,10 +98,7 @@ async fn join(config: &Config, initial: InitialCluster) -> Result<NewMember, Err
     })?;
     // etcd lets it in. But a voter that has forgotten what it promised can undo what was acknowledged.
     if has_started(&running, local) {
-        return Err(Error::Start(format!(
-            "member {local} has already been bootstrapped: its data are gone, and with them what it has promised; remove it \
-             from the cluster and add it again"
-        )));
+        return Err(Error::Start(has_lived(local)));
     }
     let learners = running.members.iter().filter(|m| m.is_learner).count();
     if learners > config.cluster.learners_max {
@@ -131,8 +128,9 @@ async fn answer_in_time(urls: &[MemberUrl]) -> Option<Running> {
     }
     let asking = async {
         loop {
-            if let Some(running) = first_answer(urls, JOIN_TIMEOUT).await {
-                return running;
+            let running = answers(urls, JOIN_TIMEOUT).await;
+            if let Some(first) = running.into_iter().next() {
+                return first;
             }
             tokio::time::sleep(RETRY_PAUSE).await;
         }
@@ -140,18 +138,13 @@ async fn answer_in_time(urls: &[MemberUrl]) -> Option<Running> {
     tokio::time::timeout(PATIENCE, asking).await.ok()
 }
 
-/// Asks all, and takes the answer of the first in their order that gives one.
-async fn first_answer(urls: &[MemberUrl], timeout: Duration) -> Option<Running> {
+/// Asks all; returns what those say who answer, in their order.
+async fn answers(urls: &[MemberUrl], timeout: Duration) -> Vec<Running> {
     let asked = urls.iter().map(|url| ask(url, timeout));
-    for answer in futures_util::future::join_all(asked).await {
-        match answer {
-            Ok(running) => return Some(running),
-            Err(error) => {
-                tracing::info!(error, "failed to get cluster response");
-            }
-        }
-    }
-    None
+    let answers = futures_util::future::join_all(asked).await;
+    let say = |error: &String| tracing::info!(error, "failed to get cluster response");
+    let answers = answers.into_iter().map(|answer| answer.inspect_err(say));
+    answers.flatten().collect()
 }
 
 /// Asks one member of a cluster who is in it.
@@ -209,10 +202,7 @@ async fn match_in_time(initial: &InitialCluster, running: &Running) -> Result<Me
 }
 
 /// Finds this member among those of the cluster. Each of them must be in the flags, and the other way round.
-async fn match_members(
-    initial: &InitialCluster,
-    running: &Running,
-) -> Result<MemberId, Mismatch> {
+async fn match_members(initial: &InitialCluster, running: &Running) -> Result<MemberId, Mismatch> {
     if initial.members.len() != running.members.len() {
         return Err("member count is unequal".to_owned().into());
     }

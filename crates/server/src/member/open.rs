@@ -24,6 +24,7 @@ use super::data_dir::DataDir;
 use super::deaths;
 use super::heal::{Healing, OpenError, of_backend, of_node, of_store};
 use super::join::NewMember;
+use super::newcomer;
 use super::upkeep::Inboxes;
 use crate::config::{Config, Gate, MemberUrl};
 use crate::divergence::{self, Comparisons};
@@ -36,7 +37,7 @@ use crate::logging::error_chain;
 use crate::mailbox::Mailbox;
 use crate::peer::ask::{LeaderLine, QUESTIONS_MAX};
 use crate::peer::{
-    Context, Directory, PARCEL_BYTES, PeerThread, PeerTransport, StateOrder, States,
+    Context, Directory, Newcomer, PARCEL_BYTES, PeerThread, PeerTransport, StateOrder, States,
 };
 use crate::serve::BoundListener;
 use crate::suspect::Suspicion;
@@ -145,6 +146,8 @@ pub(super) fn open(
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()
         .as_millis() as u64;
+    let newcomer = newcomer::is_noted(&config.member_dir()).map(Newcomer::new);
+    let newcomer = newcomer.map_err(|source| Error::system("see if the log is new", source))?;
     let node = Node::start(Parts {
         config: ferrod_node::Config {
             suspect_until: healing.map(|healing| healing.until),
@@ -176,7 +179,7 @@ pub(super) fn open(
         node: node.handle().clone(),
         clock: clock.clone(),
         meters: meters.clone(),
-        fatal,
+        fatal: fatal.clone(),
         suspicion: suspicion.clone(),
         compacted: compacted.clone(),
     };
@@ -196,6 +199,8 @@ pub(super) fn open(
         cluster: cluster_view.clone(),
         members_changed,
         removed: watch::Sender::new(false),
+        newcomer,
+        fatal,
         questions,
         clock: clock.clone(),
         meters: meters.clone(),
@@ -295,6 +300,11 @@ impl Opened {
         self.inboxes.take().expect("taken once, by the start")
     }
 
+    /// What the others take this member for.
+    pub(super) fn newcomer(&self) -> &Newcomer {
+        &self.peers.newcomer
+    }
+
     /// How many members the cluster has, as far as this one has applied.
     pub(super) fn members_count(&self) -> usize {
         self.engine.cluster.load().members.present.len()
@@ -354,6 +364,11 @@ fn open_log(
     let options = log_options(config);
     if !dir.initialized {
         let new = new.ok_or_else(|| Error::Start("the log has gone while starting".to_owned()))?;
+        // Who is alone has nobody to ask.
+        if new.first.len() > 1 {
+            let noted = newcomer::note(&config.member_dir());
+            noted.map_err(|source| Error::system("note that the log is new", source))?;
+        }
         create_log(new, &disk, &dir.wal, options)?;
     }
     let (log, opened) = DurableLog::open(disk, &dir.wal, options, None)

@@ -10,10 +10,9 @@ use super::listeners::{Doors, Listeners};
 use super::open::Opened;
 use super::signals::Signals;
 use super::upkeep;
-use super::{Ended, Error, announce, deaths, election, heal, supervisor};
+use super::{Ended, Error, announce, deaths, election, heal, newcomer, supervisor};
 use crate::config::{Config, Gate};
 use crate::divergence;
-use crate::engine::Engine;
 use crate::mailbox::Mailbox;
 use crate::peer::PeerThread;
 use crate::serve::Runtimes;
@@ -54,11 +53,8 @@ impl<'m> Service<'m> {
         let runtimes = start_runtimes(&opened, &stopping)?;
         let mut upkeep = upkeep::start(&opened.engine, config, inboxes, had_data);
         let peers = opened.talk(listeners.take_peer())?;
-        let hasten = election::hasten_first(
-            opened.engine.clone(),
-            config.raft.clone(),
-            members_count,
-        );
+        let hasten =
+            election::hasten_first(opened.engine.clone(), config.raft.clone(), members_count);
         upkeep.spawn(hasten);
         let mut doors = Doors::new(
             config,
@@ -95,7 +91,7 @@ impl<'m> Service<'m> {
             self.doors.open_for_clients();
         }
         tokio::select! {
-            up = come_up(&engine, self.config, self.had_data) => up?,
+            up = come_up(&self.opened, self.config, self.had_data) => up?,
             ended = self.ends.first(&mut self.doors) => return ended,
         }
         self.upkeep
@@ -132,10 +128,12 @@ impl<'m> Service<'m> {
 }
 
 /// Gets as far as clients may come: healed, known to the others by name, and compared with them if that is wanted.
-async fn come_up(engine: &Arc<Engine>, config: &Config, had_data: bool) -> Result<(), Error> {
+async fn come_up(opened: &Opened, config: &Config, had_data: bool) -> Result<(), Error> {
+    let engine = &opened.engine;
     if engine.suspicion.reason().is_some() {
         heal::heal(engine, config).await?;
     }
+    newcomer::introduce(engine, opened.newcomer(), &config.member_dir()).await?;
     announce::publish(engine, config).await;
     if had_data && config.gates.is_enabled(Gate::InitialCorruptCheck) {
         let check = divergence::check_before_serving(engine);

@@ -13,6 +13,7 @@ use tokio::sync::{Notify, watch};
 use super::ask::Questions;
 use super::directory::{Directory, Peer, Turn};
 use super::lane::Lane;
+use super::newcomer::Newcomer;
 use super::protocol::{PROTOCOL, PROTOCOL_MIN};
 use super::state::States;
 use crate::config::Config;
@@ -35,6 +36,10 @@ pub(crate) struct Context {
     pub(crate) members_changed: Arc<Notify>,
     /// Whether this member was removed from its cluster.
     pub(crate) removed: watch::Sender<bool>,
+    /// Whether this member has lived before, as far as it knows.
+    pub(crate) newcomer: Newcomer,
+    /// Why the member must stop, once it must.
+    pub(crate) fatal: watch::Sender<Option<String>>,
     /// Where the questions of other members go.
     pub(crate) questions: Questions,
     pub(crate) clock: Arc<dyn Clock>,
@@ -103,6 +108,7 @@ impl Context {
             min_cluster_version: ETCD_MIN_CLUSTER_VERSION.to_owned(),
             protocol: PROTOCOL,
             protocol_min: PROTOCOL_MIN,
+            newcomer: self.newcomer.is_newcomer(),
         }
     }
 
@@ -126,6 +132,10 @@ impl Context {
         }
         if self.is_removed(from) {
             return refuse(Reason::Removed, "removed member".to_owned());
+        }
+        if hello.newcomer && self.has_lived(from) {
+            let text = "the caller has lived before, and has lost its data".to_owned();
+            return refuse(Reason::Lived, text);
         }
         let Some(lane) = Lane::from_wire(hello.lane) else {
             return refuse(Reason::Malformed, "unknown lane".to_owned());
@@ -152,6 +162,13 @@ impl Context {
     /// Whether a member was removed for good.
     pub(super) fn is_removed(&self, id: MemberId) -> bool {
         self.cluster.load().members.removed.contains(&id.0)
+    }
+
+    /// Whether a member has ever told where clients find it.
+    fn has_lived(&self, id: MemberId) -> bool {
+        let cluster = self.cluster.load();
+        let known = cluster.members.present.get(&id.0);
+        known.is_some_and(|member| !member.client_urls.is_empty())
     }
 
     /// A connection with a peer begins; it ends with the returned value.

@@ -299,6 +299,7 @@ fn complaint(reason: Reason) -> &'static str {
         Reason::Target => "ignored streaming request; ID mismatch",
         Reason::Removed => "rejected stream from remote peer because it was removed",
         Reason::Version => "request version incompatible with the server",
+        Reason::Lived => "rejected stream from remote peer because it has lost its data",
         Reason::Malformed | Reason::Unknown => "rejected message from remote peer",
     }
 }

@@ -18,7 +18,7 @@ use super::backoff::Backoff;
 use super::context::{Context, PARCEL_BYTES};
 use super::directory::Peer;
 use super::lane::Lane;
-use super::{protocol, wire};
+use super::{newcomer, protocol, wire};
 
 /// [`OutgoingParcel`] and the parcel of that call are the same bytes.
 const TALK: &str = "/ferrod.peer.v1.Peer/Talk";
@@ -131,6 +131,7 @@ impl Link {
             Err(error) => return error,
         };
         *welcomed = true;
+        self.context.newcomer.believed_by(self.peer.id);
         self.complaint.clear();
         let connected = self.context.contact(&self.peer);
         tracing::info!(
@@ -246,6 +247,11 @@ impl Link {
             self.context.removed.send_replace(true);
             return;
         }
+        let is_own = refusal.cluster == self.context.cluster_id.0;
+        if refusal.reason() == Reason::Lived && is_own && self.context.newcomer.is_newcomer() {
+            let text = newcomer::has_lived(self.context.local);
+            self.context.fatal.send_replace(Some(text));
+        }
         if self.complaint == refusal.text {
             return;
         }
@@ -313,7 +319,9 @@ fn complaint(reason: Reason) -> &'static str {
             "request sent was ignored by remote peer due to server version incompatibility"
         }
         Reason::Removed => "request sent was ignored by remote peer since this member was removed",
-        Reason::Malformed | Reason::Unknown => "request sent was ignored by remote peer",
+        Reason::Lived | Reason::Malformed | Reason::Unknown => {
+            "request sent was ignored by remote peer"
+        }
     }
 }
 
