@@ -8,7 +8,9 @@ use ferrod_proto::peer::{Standing, Suspect, answer, question};
 use ferrod_store::Member;
 use ferrod_wal::Identity;
 
-use super::{ANSWER_TIMEOUT, Known, free_number};
+use super::ANSWER_TIMEOUT;
+use super::aside::free_number;
+use super::known::Known;
 use crate::config::Config;
 use crate::ids::ClusterId;
 use crate::member::Error;
