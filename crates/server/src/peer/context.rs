@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ferrod_env::Clock;
 use ferrod_metrics::Metrics;
-use ferrod_node::{MemberId, NodeHandle};
+use ferrod_node::{LogIndex, MemberId, NodeHandle};
 use ferrod_proto::peer::{Hello, Refusal, refusal::Reason};
 use ferrod_store::ClusterView;
 use tokio::sync::{Notify, watch};
@@ -23,6 +23,9 @@ use crate::version::{ETCD_MIN_CLUSTER_VERSION, ETCD_VERSION};
 /// Bytes of messages that go into one parcel, beyond one message.
 pub(crate) const PARCEL_BYTES: usize = 1 << 20;
 
+/// Between two looks at how far the log is applied.
+const LOOK_PAUSE: Duration = Duration::from_millis(10);
+
 /// What everything on the thread of the peers shares.
 pub(crate) struct Context {
     pub(crate) cluster_id: ClusterId,
@@ -36,6 +39,8 @@ pub(crate) struct Context {
     pub(crate) members_changed: Arc<Notify>,
     /// Whether this member was removed from its cluster.
     pub(crate) removed: watch::Sender<bool>,
+    /// What this member knew to be committed when it started. Until that is applied it does not know who has lived.
+    pub(crate) committed_at_start: LogIndex,
     /// Whether this member has lived before, as far as it knows.
     pub(crate) newcomer: Newcomer,
     /// Why the member must stop, once it must.
@@ -162,6 +167,13 @@ impl Context {
     /// Whether a member was removed for good.
     pub(super) fn is_removed(&self, id: MemberId) -> bool {
         self.cluster.load().members.removed.contains(&id.0)
+    }
+
+    /// Waits until this member knows what it knew in its last life.
+    pub(super) async fn remembers(&self) {
+        while self.node.status().applied < self.committed_at_start {
+            tokio::time::sleep(LOOK_PAUSE).await;
+        }
     }
 
     /// Whether a member has ever told where clients find it.

@@ -106,6 +106,9 @@ impl Ear {
         let Some(hello) = self.hello().await else {
             return;
         };
+        if hello.newcomer {
+            self.context.remembers().await;
+        }
         let (peer, lane) = match self.admit(&hello) {
             Ok(admitted) => admitted,
             Err(refusal) => return self.refuse(&hello, refusal).await,

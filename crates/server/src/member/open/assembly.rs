@@ -8,7 +8,7 @@ use ferrod_env::Clock;
 use ferrod_metrics::Metrics;
 use ferrod_mvcc::backend::Backend;
 use ferrod_mvcc::{Flusher, Views};
-use ferrod_node::{MemberId, Node, NodeHandle, Pace, Parts};
+use ferrod_node::{LogIndex, MemberId, Node, NodeHandle, Pace, Parts};
 use ferrod_store::{ClusterView, SharedLeases, Store};
 use tokio::sync::{Notify, mpsc, watch};
 
@@ -59,6 +59,7 @@ pub(super) fn start(
     let (states, state_orders) = mpsc::unbounded_channel();
     let since_epoch = shared.clock.wall().duration_since(UNIX_EPOCH);
     let millis = since_epoch.unwrap_or_default().as_millis() as u64;
+    let committed_at_start = opened.recovered.hard_state().commit;
     let node = Node::start(Parts {
         config: ferrod_node::Config {
             suspect_until: healing.map(|healing| healing.until),
@@ -94,7 +95,8 @@ pub(super) fn start(
     )
     .map_err(|source| Error::system("start a thread", source))?;
     let (questions, questions_inbox) = mpsc::channel(QUESTIONS_MAX);
-    let peers = Arc::new(shared.peers(config, node.handle(), newcomer, questions));
+    let memory = (newcomer, committed_at_start);
+    let peers = Arc::new(shared.peers(config, node.handle(), memory, questions));
     let (renewals, renewals_inbox) = Renewals::new();
     let ids = RequestIds::new(shared.member, millis);
     let engine = Arc::new(shared.engine(config, node.handle(), renewals, ids));
@@ -239,7 +241,7 @@ impl Shared {
         &self,
         config: &Config,
         node: &NodeHandle,
-        newcomer: Newcomer,
+        (newcomer, committed_at_start): (Newcomer, LogIndex),
         questions: Questions,
     ) -> Context {
         Context {
@@ -251,6 +253,7 @@ impl Shared {
             cluster: self.cluster.clone(),
             members_changed: self.members_changed.clone(),
             removed: watch::Sender::new(false),
+            committed_at_start,
             newcomer,
             fatal: self.fatal.clone(),
             questions,
