@@ -135,7 +135,9 @@ pub(crate) struct Engine<S, T> {
     writing_since: Option<Duration>,
     /// Until when a member that stops waits for another one to lead; unset while it does not stop.
     hand_over_until: Option<Duration>,
-    /// When the log counts as idle; unset while there is nothing to prove.
+    /// Something was written, and nobody has looked at the clock since it was durable.
+    wrote: bool,
+    /// When the log counts as idle; unset while it is written to, and while there is nothing to prove.
     idle_at: Option<Duration>,
     flushed: Option<LogIndex>,
     /// Whether to see if a full disk has room again.
@@ -173,6 +175,7 @@ impl<S: StateMachine, T: Transport> Engine<S, T> {
             campaign_at: None,
             writing_since: None,
             hand_over_until: None,
+            wrote: false,
             idle_at: None,
             flushed: None,
             probe: false,
@@ -195,6 +198,7 @@ impl<S: StateMachine, T: Transport> Engine<S, T> {
             self.take(event)?;
         }
         self.watch_disk(now);
+        self.grow_quiet(now);
         self.prepare_stop(now);
         self.take_proposals();
         if !self.inputs.is_empty() {
@@ -390,7 +394,7 @@ impl<S: StateMachine, T: Transport> Engine<S, T> {
                 self.carry_out(action, now)?;
             }
             let news = if !self.writes.is_empty() {
-                self.idle_at = Some(now + self.pace.idle_after);
+                (self.wrote, self.idle_at) = (true, None);
                 let batches = std::mem::take(&mut self.writes);
                 self.crew
                     .write(WriteJob::Batches(batches), self.core.is_sole_voter())?
@@ -506,12 +510,20 @@ impl<S: StateMachine, T: Transport> Engine<S, T> {
             let news = self.crew.write(WriteJob::Probe, here)?;
             self.inputs.extend(news);
         }
-        if self.idle_at.is_some_and(|idle_at| now >= idle_at) {
+        if self.idle_at.take_if(|idle_at| *idle_at <= now).is_some() {
             // In the other order the proof would be of the commit index too, and take a sync more.
             self.prove()?;
             self.write_commit(now, more)?;
         }
         Ok(())
+    }
+
+    /// Quiet counts from the end of the last write: a slow one would else be followed by a proof at once, with the next
+    /// caller behind it.
+    fn grow_quiet(&mut self, now: Duration) {
+        if !self.crew.is_writing() && std::mem::take(&mut self.wrote) {
+            self.idle_at = Some(now + self.pace.idle_after);
+        }
     }
 
     /// Makes everything provable that is on disk.
@@ -525,7 +537,7 @@ impl<S: StateMachine, T: Transport> Engine<S, T> {
         self.core.handle(Input::Idle, &mut self.actions);
         self.act(now, more)?;
         // That write needs no proof: nobody was promised anything for it.
-        self.idle_at = None;
+        self.wrote = false;
         Ok(())
     }
 

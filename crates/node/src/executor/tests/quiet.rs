@@ -46,3 +46,21 @@ fn a_caller_with_short_pauses_never_meets_the_sync_of_a_quiet_log() {
         assert_eq!(syncs(&cluster, leader), before + count);
     }
 }
+
+/// While the disk takes its time nobody writes, and that is no quiet: a proof right behind the write would hold up the next.
+#[test]
+fn quiet_begins_when_what_was_written_is_durable() {
+    let idle_after = Pace::default().idle_after;
+    let mut cluster = Cluster::new(3, 64 << 20);
+    let leader = cluster.elect();
+    cluster.run_for(2 * idle_after);
+    let before = syncs(&cluster, leader);
+    cluster.site(leader).hangs = true;
+    cluster.propose(leader);
+    cluster.run_for(2 * idle_after);
+    cluster.site(leader).hangs = false;
+    cluster.run_for(idle_after / 2);
+    assert_eq!(syncs(&cluster, leader), before + 1);
+    cluster.run_for(idle_after);
+    assert_eq!(syncs(&cluster, leader), before + 2);
+}
