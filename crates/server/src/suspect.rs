@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ferrod_mvcc::backend::Lmdb;
+use ferrod_node::HEALING_VOTERS_MIN;
 use ferrod_store::ClusterView;
 use tokio::sync::watch;
 use tonic::Status;
@@ -18,9 +19,6 @@ pub(crate) use mark::{Mark, Plan, path as mark_path, sync as sync_dir};
 
 use crate::grpc::status;
 use crate::logging::error_chain;
-
-/// Voters without which no quorum is left that can do without a suspect one.
-pub(crate) const VOTERS_MIN: usize = 3;
 
 /// Whether this member is suspect, and how it becomes so while it runs.
 pub(crate) struct Suspicion {
@@ -71,7 +69,7 @@ impl Suspicion {
     pub(crate) fn raise(&self, reason: &str) -> bool {
         let members = &self.cluster.load().members;
         let voters = members.present.values().filter(|m| !m.is_learner).count();
-        if voters < VOTERS_MIN {
+        if voters < HEALING_VOTERS_MIN {
             tracing::error!(reason, "found damage, and too few members to heal from");
             return false;
         }

@@ -1,10 +1,9 @@
 //! Asking the others how this member can heal.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
-use ferrod_node::MemberId;
-use ferrod_proto::peer::{Standing, Suspect, answer, question};
+use ferrod_node::{Confirmed, Healing, LogIndex, MemberId, Standing, Term};
+use ferrod_proto::peer::{Suspect, answer, question};
 use ferrod_store::Member;
 use ferrod_wal::Identity;
 
@@ -17,7 +16,7 @@ use crate::member::Error;
 use crate::member::data_dir::DataDir;
 use crate::member::join;
 use crate::peer::ask;
-use crate::suspect::{Plan, VOTERS_MIN};
+use crate::suspect::Plan;
 
 /// Between two rounds of questions.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -42,12 +41,12 @@ pub(super) async fn until_told(config: &Config, dir: &DataDir) -> Result<Plan, E
     let mut said = (String::new(), 0);
     loop {
         let reason = match consult(&known, identity).await {
-            Ok((term, until)) => {
+            Ok(Healing { floor, until }) => {
                 return Ok(Plan {
                     cluster: identity.cluster,
                     member: identity.member,
-                    term: term.max(known.term.0),
-                    until,
+                    term: floor.max(known.term).0,
+                    until: until.0,
                     number: free_number(dir),
                     aside: false,
                 });
@@ -63,9 +62,8 @@ pub(super) async fn until_told(config: &Config, dir: &DataDir) -> Result<Plan, E
     }
 }
 
-/// One round of questions. Returns a term above which this member has promised nothing, and an index above which it has
-/// acknowledged nothing that is committed.
-async fn consult(known: &Known, identity: Identity) -> Result<(u64, u64), String> {
+/// One round of questions.
+async fn consult(known: &Known, identity: Identity) -> Result<Healing, String> {
     let cluster = ClusterId(identity.cluster);
     let asked = known.urls.iter().map(|url| join::ask(url, MEMBERS_TIMEOUT));
     let told = futures_util::future::join_all(asked).await;
@@ -80,14 +78,12 @@ async fn consult(known: &Known, identity: Identity) -> Result<(u64, u64), String
     let others = running.members.iter().filter(|m| m.id != local);
     let asked = others.map(|member| standing(cluster, member, local));
     let answers = futures_util::future::join_all(asked).await;
-    judge(
-        MemberId(local),
-        &answers.into_iter().flatten().collect::<Vec<_>>(),
-    )
+    let answers: Vec<_> = answers.into_iter().flatten().collect();
+    Healing::judge(MemberId(local), &answers).map_err(|reason| reason.to_string())
 }
 
 /// What one member says of itself; nothing if it does not answer.
-async fn standing(cluster: ClusterId, of: &Member, local: u64) -> Option<(MemberId, Standing)> {
+async fn standing(cluster: ClusterId, of: &Member, local: u64) -> Option<Standing> {
     let content = question::Content::Suspect(Suspect {
         member: local,
         last: 0,
@@ -95,100 +91,19 @@ async fn standing(cluster: ClusterId, of: &Member, local: u64) -> Option<(Member
     let id = MemberId(of.id);
     match ask::ask(cluster, id, &of.peer_urls, content, ANSWER_TIMEOUT).await {
         Ok(answer) => match answer.content {
-            Some(answer::Content::Standing(standing)) => Some((id, standing)),
+            Some(answer::Content::Standing(standing)) => Some(Standing {
+                member: id,
+                term: Term(standing.term),
+                confirmed: standing.confirmed.map(|confirmed| Confirmed {
+                    last: LogIndex(confirmed.last),
+                    voters: confirmed.voters.into_iter().map(MemberId).collect(),
+                }),
+            }),
             _ => None,
         },
         Err(error) => {
             tracing::info!("remote-peer-id" = %id, %error, "a member does not say how to heal");
             None
         }
-    }
-}
-
-/// What the answers of other members mean.
-fn judge(local: MemberId, answers: &[(MemberId, Standing)]) -> Result<(u64, u64), String> {
-    let confirmed = answers
-        .iter()
-        .filter_map(|(_, standing)| Some((standing.term, standing.confirmed.as_ref()?)));
-    let (_, leader) = confirmed
-        .max_by_key(|(term, _)| *term)
-        .ok_or("there is no leader that a majority confirms")?;
-    let voters: BTreeSet<_> = leader.voters.iter().copied().map(MemberId).collect();
-    if voters.contains(&local) && voters.len() < VOTERS_MIN {
-        return Err(format!(
-            "of {} voters none can be missing, and this one is",
-            voters.len()
-        ));
-    }
-    let answered: BTreeSet<_> = answers.iter().map(|(id, _)| *id).collect();
-    let silent = voters
-        .iter()
-        .filter(|id| **id != local && !answered.contains(id));
-    let silent: Vec<_> = silent.map(MemberId::to_string).collect();
-    if !silent.is_empty() {
-        // A candidate with a forgotten vote may be among them.
-        return Err(format!("voters do not answer: {}", silent.join(", ")));
-    }
-    let terms = answers.iter().map(|(_, standing)| standing.term);
-    Ok((terms.max().unwrap_or_default(), leader.last))
-}
-
-#[cfg(test)]
-mod tests {
-    use ferrod_proto::peer::Confirmed;
-
-    use super::*;
-
-    fn follower(id: u64, term: u64) -> (MemberId, Standing) {
-        let confirmed = None;
-        (MemberId(id), Standing { term, confirmed })
-    }
-
-    fn leader(id: u64, term: u64, last: u64, voters: &[u64]) -> (MemberId, Standing) {
-        let confirmed = Some(Confirmed {
-            last,
-            voters: voters.to_vec(),
-        });
-        (MemberId(id), Standing { term, confirmed })
-    }
-
-    /// covers: D-02, P-M-02
-    #[test]
-    fn a_leader_and_all_other_voters_are_needed() {
-        let judge = |answers: &[_]| judge(MemberId(1), answers);
-        let voters = [1, 2, 3, 4, 5];
-        let all = [
-            leader(2, 7, 40, &voters),
-            follower(3, 7),
-            follower(4, 7),
-            follower(5, 7),
-        ];
-        assert_eq!(judge(&all), Ok((7, 40)));
-        // A majority without this member is not enough: the other one may have its vote.
-        assert!(judge(&all[..3]).unwrap_err().contains("5"));
-        assert!(judge(&all[1..]).unwrap_err().contains("leader"));
-        assert!(judge(&[]).unwrap_err().contains("leader"));
-        // A learner's silence does not matter, and neither does a learner's damage.
-        assert_eq!(
-            judge(&[leader(2, 7, 40, &[2, 3]), follower(3, 7)]),
-            Ok((7, 40))
-        );
-    }
-
-    /// covers: D-02, Q-20
-    #[test]
-    fn the_highest_term_counts_and_the_latest_leader() {
-        let voters = [1, 2, 3];
-        let answers = [leader(2, 7, 40, &voters), follower(3, 9)];
-        assert_eq!(judge(MemberId(1), &answers), Ok((9, 40)));
-        let answers = [leader(2, 7, 99, &voters), leader(3, 8, 41, &voters)];
-        assert_eq!(judge(MemberId(1), &answers), Ok((8, 41)));
-    }
-
-    /// covers: D-02
-    #[test]
-    fn two_voters_cannot_heal_each_other() {
-        let answers = [leader(2, 7, 40, &[1, 2])];
-        assert!(judge(MemberId(1), &answers).is_err());
     }
 }

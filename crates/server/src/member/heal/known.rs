@@ -4,19 +4,18 @@ use std::path::Path;
 
 use ferrod_env::RealDisk;
 use ferrod_mvcc::backend::{Lmdb, LmdbOptions};
-use ferrod_node::{ConfChangeKind, Dump, Term};
+use ferrod_node::{ConfChangeKind, Dump, HEALING_VOTERS_MIN, Term};
 use ferrod_store::Member;
 use ferrod_wal::Identity;
 
 use crate::config::{Config, MemberUrl};
 use crate::member::data_dir::DataDir;
-use crate::suspect::VOTERS_MIN;
 
 /// Whether there are so many voters, as far as anything on this disk or in the flags tells, that a quorum can do without
 /// this one.
 pub(super) fn has_peers(config: &Config, dir: &DataDir, backend_is_whole: bool) -> bool {
     let known = Known::gather(config, dir, backend_is_whole);
-    known.voters.is_some_and(|voters| voters >= VOTERS_MIN)
+    known.voters.is_some_and(|voters| voters >= HEALING_VOTERS_MIN)
 }
 
 /// What this member can find out about its cluster without any help.

@@ -1,0 +1,166 @@
+//! What the others tell a member that has lost its log, and where that lets it begin again.
+//!
+//! Why it must be these answers, from all of them, is told in `core/suspect.rs`.
+
+use std::collections::BTreeSet;
+
+use crate::{LogIndex, MemberId, Term};
+
+/// Voters without which no quorum is left that can do without one whose log is lost.
+pub const HEALING_VOTERS_MIN: usize = 3;
+
+/// What one member says of itself after it was asked. An answer that is late is still true: both numbers only ever grow in
+/// what they promise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Who says it.
+    pub member: MemberId,
+    /// Its term.
+    pub term: Term,
+    /// What a leader adds.
+    pub confirmed: Option<Confirmed>,
+}
+
+/// What a leader says, once a majority has confirmed it after the question came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Confirmed {
+    /// The end of its log.
+    pub last: LogIndex,
+    /// Who votes, as far as it has applied the log.
+    pub voters: Vec<MemberId>,
+}
+
+/// Where a member without its log may begin again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Healing {
+    /// The term of its new log: it has promised nothing in any term above.
+    pub floor: Term,
+    /// Once everything up to here is applied it may be trusted: it has acknowledged nothing above that is committed.
+    pub until: LogIndex,
+}
+
+/// Why a member without its log cannot begin again yet.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CannotHeal {
+    /// Nobody leads, or no majority says so.
+    #[error("there is no leader that a majority confirms")]
+    NoLeader,
+    /// The member is one of so few voters that no quorum can do without it.
+    #[error("of {0} voters none can be missing, and this one is")]
+    TooFew(usize),
+    /// A candidate with a forgotten vote may be among these.
+    #[error("voters do not answer: {}", list(.0))]
+    Silent(Vec<MemberId>),
+}
+
+fn list(members: &[MemberId]) -> String {
+    let names: Vec<_> = members.iter().map(MemberId::to_string).collect();
+    names.join(", ")
+}
+
+impl Healing {
+    /// What the answers of other members mean for `member`. All must have been given after its last run had ended.
+    ///
+    /// # Errors
+    /// [`CannotHeal`]: ask again later.
+    pub fn judge(member: MemberId, answers: &[Standing]) -> Result<Healing, CannotHeal> {
+        let leaders = answers
+            .iter()
+            .filter_map(|standing| Some((standing.term, standing.confirmed.as_ref()?)));
+        let (_, leader) = leaders
+            .max_by_key(|(term, _)| *term)
+            .ok_or(CannotHeal::NoLeader)?;
+        let voters: BTreeSet<_> = leader.voters.iter().copied().collect();
+        if voters.contains(&member) && voters.len() < HEALING_VOTERS_MIN {
+            return Err(CannotHeal::TooFew(voters.len()));
+        }
+        let answered: BTreeSet<_> = answers.iter().map(|standing| standing.member).collect();
+        let is_silent = |id: &MemberId| *id != member && !answered.contains(id);
+        let silent: Vec<_> = voters.into_iter().filter(is_silent).collect();
+        if !silent.is_empty() {
+            return Err(CannotHeal::Silent(silent));
+        }
+        let floor = answers.iter().map(|standing| standing.term).max();
+        Ok(Healing {
+            floor: floor
+                .filter(|_| !ferrod_env::planted("no floor of the term"))
+                .unwrap_or_default(),
+            until: if ferrod_env::planted("suspect trusted at once") {
+                LogIndex::ZERO
+            } else {
+                leader.last
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn follower(member: u64, term: u64) -> Standing {
+        Standing {
+            member: MemberId(member),
+            term: Term(term),
+            confirmed: None,
+        }
+    }
+
+    fn leader(member: u64, term: u64, last: u64, voters: &[u64]) -> Standing {
+        let voters = voters.iter().copied().map(MemberId).collect();
+        let last = LogIndex(last);
+        Standing {
+            confirmed: Some(Confirmed { last, voters }),
+            ..follower(member, term)
+        }
+    }
+
+    fn judge(answers: &[Standing]) -> Result<(u64, u64), CannotHeal> {
+        let healing = Healing::judge(MemberId(1), answers)?;
+        Ok((healing.floor.0, healing.until.0))
+    }
+
+    /// covers: D-02, P-M-02
+    #[test]
+    fn a_leader_and_all_other_voters_are_needed() {
+        let voters = [1, 2, 3, 4, 5];
+        let all = [
+            leader(2, 7, 40, &voters),
+            follower(3, 7),
+            follower(4, 7),
+            follower(5, 7),
+        ];
+        assert_eq!(judge(&all), Ok((7, 40)));
+        // A majority without this member is not enough: the other one may have its vote.
+        let silent = judge(&all[..3]);
+        assert_eq!(silent, Err(CannotHeal::Silent(vec![MemberId(5)])));
+        assert_eq!(
+            silent.unwrap_err().to_string(),
+            "voters do not answer: 5"
+        );
+        assert_eq!(judge(&all[1..]), Err(CannotHeal::NoLeader));
+        assert_eq!(judge(&[]), Err(CannotHeal::NoLeader));
+        // A learner's silence does not matter, and neither does a learner's damage.
+        let answers = [leader(2, 7, 40, &[2, 3]), follower(3, 7)];
+        assert_eq!(judge(&answers), Ok((7, 40)));
+    }
+
+    /// covers: D-02, Q-20
+    #[test]
+    fn the_highest_term_counts_and_the_latest_leader() {
+        let voters = [1, 2, 3];
+        assert_eq!(
+            judge(&[leader(2, 7, 40, &voters), follower(3, 9)]),
+            Ok((9, 40))
+        );
+        let answers = [leader(2, 7, 99, &voters), leader(3, 8, 41, &voters)];
+        assert_eq!(judge(&answers), Ok((8, 41)));
+    }
+
+    /// covers: D-02
+    #[test]
+    fn two_voters_cannot_heal_each_other() {
+        let answers = [leader(2, 7, 40, &[1, 2])];
+        assert_eq!(judge(&answers), Err(CannotHeal::TooFew(2)));
+    }
+}
