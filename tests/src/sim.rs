@@ -8,7 +8,8 @@
 //! What is not production code here: the server's services, streams and runtimes, which need tokio and sockets. Their
 //! part, from a request to a proposal and from an applied entry to an answer, is the thin driver in `machine.rs`,
 //! `lessor.rs`, `watching.rs` and `world/calls.rs`. The backend is the one in memory: a commit is there as a whole or
-//! not at all, as LMDB's is.
+//! not at all, as LMDB's is. How a member with a damaged disk asks the others is in `world/heal.rs`; what their answers
+//! mean is judged by the node.
 //!
 //! Reading order: `plan.rs`, `world.rs`, `world/members.rs`, `truth.rs`.
 

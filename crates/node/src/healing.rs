@@ -134,10 +134,7 @@ mod tests {
         // A majority without this member is not enough: the other one may have its vote.
         let silent = judge(&all[..3]);
         assert_eq!(silent, Err(CannotHeal::Silent(vec![MemberId(5)])));
-        assert_eq!(
-            silent.unwrap_err().to_string(),
-            "voters do not answer: 5"
-        );
+        assert_eq!(silent.unwrap_err().to_string(), "voters do not answer: 5");
         assert_eq!(judge(&all[1..]), Err(CannotHeal::NoLeader));
         assert_eq!(judge(&[]), Err(CannotHeal::NoLeader));
         // A learner's silence does not matter, and neither does a learner's damage.

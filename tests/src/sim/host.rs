@@ -1,14 +1,14 @@
 //! One machine: a disk, a clock, and perhaps a running member.
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ferrod_env::Disk;
 use ferrod_env::sim::{DiskPace, DriftingClock, Loss, SimClock, SimDisk};
 use ferrod_mvcc::backend::Memory;
-use ferrod_node::{ConfChange, DurableLog};
+use ferrod_node::{ConfChange, DurableLog, Healing, Standing};
 use ferrod_wal::{Identity, Options};
 
 use super::process::Process;
@@ -16,8 +16,16 @@ use super::process::Process;
 /// The one cluster there is.
 pub(super) const CLUSTER: u64 = 0xc1;
 
-/// Where the log is.
-pub(super) const WAL_DIR: &str = "/wal";
+/// What was damaged on the disk of a member that is down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Damage {
+    /// A start finds out whether what is left is enough.
+    Possible,
+    /// A start must find it.
+    Certain,
+    /// It was found, and nobody has told yet where the member may begin again.
+    Found,
+}
 
 /// A machine. What is on it outlives its processes.
 pub(super) struct Host {
@@ -35,6 +43,15 @@ pub(super) struct Host {
     pub(super) doom: Option<Loss>,
     /// The process died by itself for a reason that was arranged.
     pub(super) may_fail: bool,
+    /// Where the log is: elsewhere after it was damaged.
+    pub(super) wal_dir: PathBuf,
+    pub(super) damage: Option<Damage>,
+    /// The highest index that it may have acknowledged before something was damaged.
+    pub(super) owes: u64,
+    /// What the others have said to a member that found damage.
+    pub(super) answers: Vec<Standing>,
+    /// The mark of a suspect member, which outlives its processes.
+    pub(super) healing: Option<Healing>,
 }
 
 impl Host {
@@ -50,6 +67,11 @@ impl Host {
             paused_until: Duration::ZERO,
             doom: None,
             may_fail: false,
+            wal_dir: PathBuf::from("/wal"),
+            damage: None,
+            owes: 0,
+            answers: Vec::new(),
+            healing: None,
         }
     }
 
@@ -60,8 +82,41 @@ impl Host {
             cluster: CLUSTER,
             member: self.id,
         };
-        let created = DurableLog::create(disk, Path::new(WAL_DIR), options, identity, initial);
+        let created = DurableLog::create(disk, &self.wal_dir, options, identity, initial);
         created.expect("nothing fails yet");
+    }
+
+    /// Puts everything aside and has the mark say how the member goes on.
+    pub(super) fn heal(&mut self, healing: Healing) {
+        self.healing = Some(healing);
+        self.damage = None;
+        self.wal_dir = PathBuf::from(format!("/wal-{}", self.life));
+        self.backend = Arc::new(Memory::new());
+    }
+
+    /// Makes the log of a suspect member, unless an earlier start has done so.
+    ///
+    /// # Errors
+    /// As the log, for one if power is lost meanwhile.
+    pub(super) fn begin_again(&self, options: Options) -> Result<(), ferrod_node::Error> {
+        let Some(healing) = self.healing else {
+            return Ok(());
+        };
+        let disk: Arc<dyn Disk> = self.disk.clone();
+        let identity = Identity {
+            cluster: CLUSTER,
+            member: self.id,
+        };
+        let begun = DurableLog::begin_again(disk, &self.wal_dir, options, identity, healing.floor);
+        match begun {
+            Ok(_) | Err(ferrod_node::Error::Wal(ferrod_wal::Error::Exists { .. })) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether it may have forgotten what it promised.
+    pub(super) fn is_doubted(&self) -> bool {
+        self.damage.is_some() || self.healing.is_some()
     }
 
     /// The process is gone, and of what it had not synced only this is left.
@@ -75,5 +130,10 @@ impl Host {
 
     pub(super) fn is_up(&self) -> bool {
         self.running.is_some()
+    }
+
+    /// Whether clients are answered: a suspect member serves nobody.
+    pub(super) fn is_serving(&self) -> bool {
+        self.is_up() && self.healing.is_none()
     }
 }

@@ -78,9 +78,11 @@ pub(super) enum Trouble {
     Transfer,
     /// Somebody changes the membership.
     Membership,
+    /// A process dies, and what is on its disk is not what it wrote.
+    Damage,
 }
 
-const ALL: [Trouble; 16] = [
+const ALL: [Trouble; 17] = [
     Trouble::Kill,
     Trouble::PowerLoss,
     Trouble::PowerLossInCall,
@@ -97,6 +99,7 @@ const ALL: [Trouble; 16] = [
     Trouble::Drift,
     Trouble::Transfer,
     Trouble::Membership,
+    Trouble::Damage,
 ];
 
 const fn ms(millis: u64) -> Duration {

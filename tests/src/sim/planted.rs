@@ -9,7 +9,7 @@ pub(super) const DEPOSED: &str = "lease ended by a deposed leader";
 pub(super) const CHECKPOINT: &str = "lease cut short by a record";
 
 /// All of them.
-pub(super) const ALL: [&str; 12] = [
+pub(super) const ALL: [&str; 15] = [
     "ack before fsync",
     "lost vote",
     "apply twice",
@@ -22,6 +22,9 @@ pub(super) const ALL: [&str; 12] = [
     "commit not lifted",
     "view after transaction",
     "watch gap after install",
+    "suspect votes",
+    "suspect trusted at once",
+    "no floor of the term",
 ];
 
 /// Plants a bug, or none with an empty name; `false` if this build has none to plant.

@@ -1,21 +1,20 @@
 //! A running member: production node, log, store and watch hub, moved step by step.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ferrod_env::{Clock, Disk};
-use ferrod_mvcc::backend::{Backend, Bucket};
+use ferrod_mvcc::backend::{Backend, Bucket, Memory};
 use ferrod_mvcc::{CompactionHasher, Export, Flusher, Reader, Views};
 use ferrod_node::{
     ConfState, Config, DurableLog, Executor, LogIndex, MemberId, Pace, Parts, StartingPoint,
     StateMeta, Term,
 };
-use ferrod_store::Store;
+use ferrod_store::{ClusterView, Store};
 use ferrod_wal::Identity;
 
-use super::host::{CLUSTER, Host, WAL_DIR};
+use super::host::{CLUSTER, Host};
 use super::lessor::{Clearing, Lessor};
 use super::machine::{Machine, Notes, State, Wire};
 use super::plan::Plan;
@@ -37,6 +36,7 @@ pub(super) struct Process {
     pub(super) hasher: CompactionHasher,
     pub(super) watching: Watching,
     pub(super) lessor: Lessor,
+    pub(super) cluster: ClusterView,
     /// Requests that wait for their entry: which call they answer.
     pub(super) waiters: BTreeMap<u64, Waiter>,
     /// Reads that know how far they must see, and wait for it.
@@ -79,7 +79,8 @@ impl Process {
             member: host.id,
         };
         let options = wal_options(plan);
-        let (log, opened) = DurableLog::open(disk, Path::new(WAL_DIR), options, Some(identity))
+        host.begin_again(options).map_err(|error| chain(&error))?;
+        let (log, opened) = DurableLog::open(disk, &host.wal_dir, options, Some(identity))
             .map_err(|error| chain(&error))?;
         finish_install(host, opened.recovered.state())?;
         let opened_store = Store::open(host.backend.clone(), mvcc_options(plan));
@@ -89,6 +90,7 @@ impl Process {
         let clock: Arc<dyn Clock> = host.clock.clone();
         let lessor = Lessor::new(store.leases(), TICK * ELECTION_TICKS);
         let views = store.keyspace().views();
+        let cluster = store.cluster();
         let mut machine = Machine {
             store,
             lessor: lessor.clone(),
@@ -122,6 +124,7 @@ impl Process {
             views,
             flusher,
             lessor,
+            cluster,
             waiters: BTreeMap::new(),
             reads: Vec::new(),
             next_request: host.id << 48 | host.life << 32,
@@ -149,6 +152,7 @@ fn node_config(host: &Host, plan: &Plan) -> Config {
     config.limits.message_bytes_max = plan.message_bytes_max;
     config.limits.inflight_messages_max = 16;
     config.limits.log_bytes_max = plan.log_bytes_max;
+    config.suspect_until = host.healing.map(|healing| healing.until);
     config
 }
 
@@ -172,12 +176,7 @@ fn mvcc_options(plan: &Plan) -> ferrod_mvcc::Options {
 /// A start finishes an install that the log tells of, and forgets what was received without one.
 fn finish_install(host: &Host, wanted: Option<&StateMeta>) -> Result<(), String> {
     let backend = &*host.backend;
-    let snapshot = backend.snapshot().map_err(|error| chain(&error))?;
-    let row = snapshot.get(Bucket::Meta, b"consistent_index");
-    let row = row.map_err(|error| chain(&error))?;
-    let applied = row.and_then(|row| Some(u64::from_be_bytes(row.try_into().ok()?)));
-    let applied = applied.unwrap_or(0);
-    drop(snapshot);
+    let applied = applied_on(backend);
     for number in backend.received().map_err(|error| chain(&error))? {
         let finish = wanted.is_some_and(|state| state.index.0 == number && number > applied);
         let done = if finish {
@@ -188,6 +187,15 @@ fn finish_install(host: &Host, wanted: Option<&StateMeta>) -> Result<(), String>
         done.map_err(|error| chain(&error))?;
     }
     Ok(())
+}
+
+/// The index up to which a backend has applied the log.
+pub(super) fn applied_on(backend: &Memory) -> u64 {
+    let snapshot = backend.snapshot().expect("the memory can always be read");
+    let row = snapshot.get(Bucket::Meta, b"consistent_index");
+    let row = row.expect("the memory can always be read");
+    let applied = row.and_then(|row| Some(u64::from_be_bytes(row.try_into().ok()?)));
+    applied.unwrap_or(0)
 }
 
 fn starting_point(store: &mut Store) -> Result<StartingPoint, String> {

@@ -219,6 +219,8 @@ impl Total {
         sum.flushes += one.flushes;
         sum.states += one.states;
         sum.hashes += one.hashes;
+        sum.damages += one.damages;
+        sum.healed += one.healed;
         if let Ok(summary) = &finished.verdict {
             self.summary.answered += summary.answered;
             self.summary.refused += summary.refused;
@@ -232,7 +234,7 @@ impl Total {
         println!(
             "{} seeds, {} steps, {:.1} cluster-hours in {:.1} s ({speed:.0} to 1): {} troubles, {} crashes, {} elections, \
              {} answers, {} refusals, {} unknown ({} took place), {} renewals, {} leases ran out, {} watch events, {} flushes, {} copies of a state, \
-             {} hashes of compactions",
+             {} hashes of compactions, {} disks damaged, {} members healed",
             self.seeds,
             self.steps,
             self.time.as_secs_f64() / 3600.0,
@@ -250,6 +252,8 @@ impl Total {
             self.counts.flushes,
             self.counts.states,
             self.counts.hashes,
+            self.counts.damages,
+            self.counts.healed,
         );
     }
 }

@@ -1,12 +1,15 @@
 //! What is true of the whole cluster for ever, once one member has shown it; looked at after every step.
 
+mod promises;
+
 use std::collections::BTreeMap;
 
 use ferrod_mvcc::HashKv;
-use ferrod_node::{PeerBody, PeerMessage, Role, SoftState};
+use ferrod_node::{PeerBody, PeerMessage, Role, SoftState, Term};
 use ferrod_proto::mvccpb::KeyValue;
 use prost::Message;
 
+use self::promises::Promises;
 use super::machine::{AppliedEntry, State, hash};
 use crate::check::{Change, Timeline, Violation};
 
@@ -23,6 +26,7 @@ pub(super) enum Hashed {
 pub(super) struct Truth {
     /// Who led which term.
     leaders: BTreeMap<u64, u64>,
+    promises: Promises,
     /// What each committed index holds, and what it did.
     committed: Vec<AppliedEntry>,
     /// Payloads of all entries that were ever sent, by index and term.
@@ -60,8 +64,14 @@ impl Truth {
         Err(Violation::new("election safety", text))
     }
 
-    /// Equal index and term, equal entry.
-    pub(super) fn sent(&mut self, message: &PeerMessage) -> Result<(), Violation> {
+    /// What a member has promised is not forgotten by its next process.
+    pub(super) fn started(&self, host: u64, term: Term) -> Result<(), Violation> {
+        self.promises.started(host, term.0)
+    }
+
+    /// Equal index and term, equal entry; and promises are kept, also by a member that may have forgotten some.
+    pub(super) fn sent(&mut self, message: &PeerMessage, suspect: bool) -> Result<(), Violation> {
+        self.promises.sent(message, suspect)?;
         let PeerBody::Append { entries, .. } = &message.body else {
             return Ok(());
         };

@@ -6,7 +6,9 @@
 
 mod act;
 mod calls;
+mod damage;
 mod finish;
+mod heal;
 mod members;
 mod states;
 mod subscribers;
@@ -33,6 +35,7 @@ use crate::check::Violation;
 use crate::check::history::Operation;
 use crate::check::lease::LeaseLog;
 use calls::{Call, Reply};
+use heal::Question;
 use states::Transfer;
 use subscribers::Subscriber;
 use troubles::Cure;
@@ -51,6 +54,10 @@ enum Event {
     Offer(u64, u64),
     Transfer(u64),
     Restart(u64),
+    /// A question of a member that may have forgotten something arrives.
+    Asked(u64),
+    /// The answer arrives.
+    Told(u64),
     Arrive(u64),
     Reply(u64, usize),
     GiveUp(u64),
@@ -90,6 +97,8 @@ pub(super) struct World {
     next_learner: u64,
     transfers: BTreeMap<u64, Transfer>,
     next_transfer: u64,
+    questions: BTreeMap<u64, Question>,
+    next_question: u64,
     pub(super) truth: Truth,
     pub(super) operations: Vec<Operation>,
     pub(super) leases: LeaseLog,
@@ -109,6 +118,8 @@ pub(super) struct Counts {
     pub(super) states: u64,
     /// Hashes of compactions that were compared.
     pub(super) hashes: u64,
+    pub(super) damages: u64,
+    pub(super) healed: u64,
 }
 
 /// The result of anything that may break a promise.
@@ -156,6 +167,8 @@ impl World {
             next_learner: 100,
             transfers: BTreeMap::new(),
             next_transfer: 0,
+            questions: BTreeMap::new(),
+            next_question: 0,
             truth: Truth::default(),
             operations: Vec::new(),
             leases: LeaseLog::default(),
@@ -270,6 +283,8 @@ impl World {
             Event::Offer(id, to) => self.offer(id, to),
             Event::Transfer(number) => self.step_transfer(number),
             Event::Restart(id) => self.restart(id),
+            Event::Asked(number) => self.asked(number),
+            Event::Told(number) => self.told(number),
             Event::Arrive(call) => self.arrive(call),
             Event::Reply(call, reply) => self.reply(call, reply),
             Event::GiveUp(call) => self.give_up(call),

@@ -12,6 +12,7 @@ use ferrod_proto::mvccpb::KeyValue;
 use ferrod_store::Answer;
 use prost::Message;
 
+use super::heal::QUESTION;
 use super::members::LESSOR_READ;
 use super::{Event, Judged, World};
 use crate::check::history::{Operation, Outcome, Refusal};
@@ -76,7 +77,7 @@ impl World {
             return Ok(());
         };
         let id = call.host;
-        let Some(host) = self.hosts.get(&id).filter(|host| host.is_up()) else {
+        let Some(host) = self.hosts.get(&id).filter(|host| host.is_serving()) else {
             self.send_reply(number, Reply::Heard(Outcome::Refused(Refusal::Other)));
             return Ok(());
         };
@@ -162,6 +163,7 @@ impl World {
         for (number, result) in answers {
             match (result, self.running(id)) {
                 (Ok(index), Some(process)) => process.reads.push((index, number)),
+                (Err(_), _) if number & QUESTION != 0 => self.answer_question(number, false),
                 (Err(_), _) if number != LESSOR_READ => {
                     self.send_reply(number, Reply::Heard(Outcome::Refused(Refusal::Other)));
                 }
@@ -181,6 +183,8 @@ impl World {
             if number == LESSOR_READ {
                 self.expire_leases(id);
                 self.record_leases(id);
+            } else if number & QUESTION != 0 {
+                self.answer_question(number, true);
             } else {
                 self.serve_read(id, number);
             }

@@ -7,6 +7,7 @@ use ferrod_node::Role;
 use super::{Judged, World};
 use crate::check::history::{self, Outcome, Summary};
 use crate::check::{Response, Violation, watch};
+use crate::sim::host::Host;
 use crate::sim::process::{ELECTION_TICKS, TICK};
 
 /// Time for the cluster to serve again: members start, three elections.
@@ -68,6 +69,7 @@ impl World {
             self.run_until(self.now + Duration::from_millis(500))?;
             if self.calls.is_empty()
                 && self.all_agree()
+                && !self.hosts.values().any(Host::is_doubted)
                 && self.all_have_heard()
                 && self.leases_are_over()
             {
@@ -101,13 +103,13 @@ impl World {
 
     fn standings(&self) -> String {
         let standings = self.hosts.values().map(|host| match &host.running {
-            None => format!("{} is down", host.id),
+            None => format!("{} is down ({:?})", host.id, host.damage),
             Some(process) => {
                 let status = process.executor.handle().status();
-                let lead = if status.soft.role == Role::Leader {
-                    "leads"
-                } else {
-                    "follows"
+                let lead = match status.soft.role {
+                    Role::Leader => "leads",
+                    _ if status.suspect => "is suspect and follows",
+                    _ => "follows",
                 };
                 format!(
                     "{} {lead} {} in term {}, last {}, committed {}, applied {}",

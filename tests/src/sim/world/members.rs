@@ -13,6 +13,7 @@ use ferrod_proto::etcdserverpb::{LeaseCheckpoint, LeaseCheckpointRequest, LeaseR
 use super::{Event, Judged, World};
 use crate::check::Violation;
 use crate::check::lease::LeaseEvent;
+use crate::sim::host::Damage;
 use crate::sim::planted;
 use crate::sim::process::{Process, Waiter};
 use crate::sim::truth::Hashed;
@@ -212,6 +213,7 @@ impl World {
             .clock
             .world_time(next)
             .max(now + LEASE_TICK / 2);
+        self.look_after_suspect(id)?;
         if let Some(process) = self.running(id) {
             let handle = process.executor.handle();
             if ferrod_env::planted(planted::DEPOSED) {
@@ -300,6 +302,7 @@ impl World {
             return Ok(());
         };
         let told = process.notes.take();
+        let suspect = process.executor.handle().status().suspect;
         for state in &told.roles {
             self.truth.role(id, state)?;
             self.trace.note(now, [6, id, state.term.0], || {
@@ -310,7 +313,7 @@ impl World {
             });
         }
         for message in told.sent {
-            self.truth.sent(&message)?;
+            self.truth.sent(&message, suspect)?;
             self.network
                 .send(now, message.from.0, message.to.0, message);
         }
@@ -432,6 +435,9 @@ impl World {
         if host.is_up() {
             return Ok(());
         }
+        if host.damage == Some(Damage::Found) {
+            return self.consult(id);
+        }
         host.life += 1;
         host.may_fail = false;
         host.backend = std::sync::Arc::new(host.backend.restarted());
@@ -450,10 +456,24 @@ impl World {
                     format!("{id} starts at {:?}", process.began)
                 });
                 let began = process.began;
+                let term = process.executor.handle().status().soft.term;
                 host.running = Some(process);
+                if host.damage.take() == Some(Damage::Certain) {
+                    let text = format!("{id} starts from a damaged disk");
+                    return Err(Violation::new("D-02", text));
+                }
+                self.truth.started(id, term)?;
                 self.truth.state(id, began)?;
             }
             Err(_) if host.disk.is_dead() => return self.doomed(id),
+            Err(text) if host.damage.is_some() => {
+                host.damage = Some(Damage::Found);
+                self.trace
+                    .note(now, [20, id, 0], || format!("{id} finds damage: {text}"));
+                let at = self.draw(1, 300);
+                self.plan_for(id, at, Event::Restart(id));
+                return Ok(());
+            }
             Err(text) => {
                 let text = format!("{id} does not start: {text}");
                 return Err(Violation::new("D-01", text));
@@ -463,6 +483,6 @@ impl World {
         let at = self.draw_around(self.plan.flush_every);
         self.plan_for(id, at, Event::Flusher(id));
         self.plan_for(id, now + LEASE_TICK, Event::Lessor(id));
-        Ok(())
+        self.look_after_suspect(id)
     }
 }

@@ -111,7 +111,8 @@ impl World {
         let ids: Vec<u64> = self.hosts.keys().copied().collect();
         let id = ids[self.rng.usize(0..ids.len())];
         let create = self.subscribers[number].create();
-        let Some(life) = self.hosts.get(&id).map(|host| host.life) else {
+        let serving = self.hosts.get(&id).filter(|host| host.is_serving());
+        let Some(life) = serving.map(|host| host.life) else {
             return;
         };
         if let Some(process) = self.running(id) {

@@ -87,10 +87,11 @@ impl World {
             Trouble::Drift => self.drift(),
             Trouble::Transfer => self.transfer(id),
             Trouble::Membership => self.change_membership(id),
+            Trouble::Damage => self.damage(id, loss),
         }
     }
 
-    fn kill(&mut self, id: u64, loss: Loss) {
+    pub(super) fn kill(&mut self, id: u64, loss: Loss) {
         if self.hosts[&id].is_up() {
             self.stop(id, loss);
         }
