@@ -46,11 +46,16 @@ pub(super) struct Client {
     pub(super) revision: i64,
 }
 
-/// A lease that a client keeps alive for a while, and then forgets.
+/// A lease that a client keeps alive for a while, and then ends or forgets.
 struct Lease {
     id: i64,
     granted: bool,
+    /// Between two renewals: some clients are eager, some let nearly all of the time go by.
+    renew_every: Duration,
+    renew_at: Duration,
     renew_until: Duration,
+    /// Whether the client revokes it in the end.
+    is_revoked: bool,
 }
 
 impl Client {
@@ -92,24 +97,33 @@ impl Client {
 
     fn next_of_lease(&mut self, now: Duration, rng: &mut Rng) -> Ask {
         match &self.lease {
-            Some(lease) if lease.granted && now < lease.renew_until => match rng.u8(0..10) {
-                0 => Ask::Do(Request::LeaseRevoke(LeaseRevokeRequest { id: lease.id })),
-                1..4 => Ask::Do(Request::Put(self.put(rng))),
-                _ => Ask::KeepAlive(lease.id),
-            },
-            _ => {
-                let id = (self.number as i64 + 1) << 32 | self.count as i64;
-                self.lease = Some(Lease {
-                    id,
-                    granted: false,
-                    renew_until: now + Duration::from_millis(rng.u64(1..15_000)),
-                });
-                Ask::Do(Request::LeaseGrant(LeaseGrantRequest {
-                    id,
-                    ttl: rng.i64(1..6),
-                }))
+            Some(lease) if lease.granted && now < lease.renew_until => {
+                if now >= lease.renew_at && rng.u8(0..4) > 0 {
+                    Ask::KeepAlive(lease.id)
+                } else {
+                    Ask::Do(Request::Put(self.put(rng)))
+                }
             }
+            Some(lease) if lease.granted && lease.is_revoked => {
+                Ask::Do(Request::LeaseRevoke(LeaseRevokeRequest { id: lease.id }))
+            }
+            _ => self.grant(now, rng),
         }
+    }
+
+    fn grant(&mut self, now: Duration, rng: &mut Rng) -> Ask {
+        let id = (self.number as i64 + 1) << 32 | self.count as i64;
+        let ttl = rng.i64(1..9);
+        let renew_every = Duration::from_millis(rng.u64(0..1_000 * ttl.unsigned_abs()));
+        self.lease = Some(Lease {
+            id,
+            granted: false,
+            renew_every,
+            renew_at: now + renew_every,
+            renew_until: now + Duration::from_millis(rng.u64(1..20_000)),
+            is_revoked: rng.u8(0..3) == 0,
+        });
+        Ask::Do(Request::LeaseGrant(LeaseGrantRequest { id, ttl }))
     }
 
     /// The outcome of a call.
@@ -122,6 +136,11 @@ impl Client {
             if !succeeded {
                 lease.renew_until = now;
             }
+        }
+        if let (Some(lease), Ask::KeepAlive(_)) = (&mut self.lease, ask)
+            && succeeded
+        {
+            lease.renew_at = now + lease.renew_every;
         }
         if let (Some(_), Ask::Do(Request::LeaseRevoke(_))) = (&self.lease, ask) {
             self.lease = None;
