@@ -15,7 +15,9 @@ use crate::member::data_dir::DataDir;
 /// this one.
 pub(super) fn has_peers(config: &Config, dir: &DataDir, backend_is_whole: bool) -> bool {
     let known = Known::gather(config, dir, backend_is_whole);
-    known.voters.is_some_and(|voters| voters >= HEALING_VOTERS_MIN)
+    known
+        .voters
+        .is_some_and(|voters| voters >= HEALING_VOTERS_MIN)
 }
 
 /// What this member can find out about its cluster without any help.
