@@ -200,6 +200,9 @@ impl Ear {
             }
             let judged = match parcel.content {
                 Some(Content::Messages(messages)) => tokio::select! {
+                    // What there is room for is taken, also from a connection that has a younger sister: the younger may
+                    // have ended already, and who has forwarded a proposal would wait for it in vain.
+                    biased;
                     delivered = self.deliver(peer, lane, messages) => delivered,
                     () = peer.superseded(lane, arrival) => return None,
                 }
