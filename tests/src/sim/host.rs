@@ -132,8 +132,19 @@ impl Host {
         self.running.is_some()
     }
 
-    /// Whether clients are answered: a suspect member serves nobody.
+    /// Whether it closes the connections of this member, which it knows to be removed.
+    pub(super) fn refuses(&self, member: u64) -> bool {
+        let process = self.running.as_ref();
+        process.is_some_and(|process| process.cluster.load().members.removed.contains(&member))
+    }
+
+    /// Whether clients are answered: only by voters, and not by a suspect one.
     pub(super) fn is_serving(&self) -> bool {
-        self.is_up() && self.healing.is_none()
+        let votes = |process: &Process| {
+            let cluster = process.cluster.load();
+            let member = cluster.members.present.get(&self.id);
+            member.is_some_and(|member| !member.is_learner)
+        };
+        self.healing.is_none() && self.running.as_ref().is_some_and(votes)
     }
 }

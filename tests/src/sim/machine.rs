@@ -15,7 +15,7 @@ use ferrod_node::{
     StateMeta, Transport,
 };
 use ferrod_proto::ApiError;
-use ferrod_store::{Answer, ConfState, Effect, Member, MemberChange, Store};
+use ferrod_store::{Answer, ConfState, Effect, Member, MemberChange, Members, Store};
 
 use super::lessor::Lessor;
 
@@ -24,6 +24,8 @@ use super::lessor::Lessor;
 pub(super) struct Told {
     pub(super) sent: Vec<PeerMessage>,
     pub(super) applied: Vec<AppliedEntry>,
+    /// The members after a change at an index.
+    pub(super) members: Vec<(u64, Members)>,
     /// States that were published, each with its digest if one was taken.
     pub(super) states: Vec<State>,
     pub(super) answers: Vec<(u64, Result<Answer, ApiError>)>,
@@ -170,6 +172,10 @@ impl StateMachine for Machine {
             request: 0,
         });
         self.publish(at);
+        if accepted {
+            let members = self.store.cluster().load().members.clone();
+            self.notes.lock().members.push((at.0, members));
+        }
         Ok(())
     }
 

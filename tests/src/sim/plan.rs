@@ -19,6 +19,8 @@ pub(super) struct Plan {
     pub(super) trouble_every: Duration,
     /// Kinds of trouble, each as often as it occurs here.
     pub(super) troubles: Vec<Trouble>,
+    /// Time between two wishes of an operator who changes the membership, on average; `None`: it stays.
+    pub(super) operates_every: Option<Duration>,
     /// How links are when nothing is wrong with them.
     pub(super) links: LinkFaults,
     /// How long a sync takes.
@@ -76,13 +78,11 @@ pub(super) enum Trouble {
     Drift,
     /// Leadership is handed over.
     Transfer,
-    /// Somebody changes the membership.
-    Membership,
     /// A process dies, and what is on its disk is not what it wrote.
     Damage,
 }
 
-const ALL: [Trouble; 17] = [
+const ALL: [Trouble; 16] = [
     Trouble::Kill,
     Trouble::PowerLoss,
     Trouble::PowerLossInCall,
@@ -98,7 +98,6 @@ const ALL: [Trouble; 17] = [
     Trouble::CommitError,
     Trouble::Drift,
     Trouble::Transfer,
-    Trouble::Membership,
     Trouble::Damage,
 ];
 
@@ -117,6 +116,7 @@ impl Plan {
             troubles_last: ms(rng.u64(10_000..40_000)),
             trouble_every: ms(rng.u64(300..4_000)),
             troubles: troubles(&mut rng),
+            operates_every: rng.bool().then(|| ms(rng.u64(200..4_000))),
             links: links(&mut rng),
             sync_takes: sync(&mut rng),
             clients: rng.u64(2..8),

@@ -9,7 +9,7 @@ pub(super) const DEPOSED: &str = "lease ended by a deposed leader";
 pub(super) const CHECKPOINT: &str = "lease cut short by a record";
 
 /// All of them.
-pub(super) const ALL: [&str; 15] = [
+pub(super) const ALL: [&str; 16] = [
     "ack before fsync",
     "lost vote",
     "apply twice",
@@ -25,6 +25,7 @@ pub(super) const ALL: [&str; 15] = [
     "suspect votes",
     "suspect trusted at once",
     "no floor of the term",
+    "removed member counts",
 ];
 
 /// Plants a bug, or none with an empty name; `false` if this build has none to plant.

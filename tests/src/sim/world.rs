@@ -10,6 +10,7 @@ mod damage;
 mod finish;
 mod heal;
 mod members;
+mod membership;
 mod states;
 mod subscribers;
 mod troubles;
@@ -36,6 +37,7 @@ use crate::check::history::Operation;
 use crate::check::lease::LeaseLog;
 use calls::{Call, Reply};
 use heal::Question;
+use membership::Roster;
 use states::Transfer;
 use subscribers::Subscriber;
 use troubles::Cure;
@@ -54,6 +56,8 @@ enum Event {
     Offer(u64, u64),
     Transfer(u64),
     Restart(u64),
+    Operate,
+    TurnOff(u64),
     /// A question of a member that may have forgotten something arrives.
     Asked(u64),
     /// The answer arrives.
@@ -92,9 +96,7 @@ pub(super) struct World {
     quiet: bool,
     troubled: bool,
     ended_leases: BTreeSet<i64>,
-    /// Learners that are members and nothing else.
-    absent_learners: Vec<u64>,
-    next_learner: u64,
+    roster: Roster,
     transfers: BTreeMap<u64, Transfer>,
     next_transfer: u64,
     questions: BTreeMap<u64, Question>,
@@ -120,6 +122,8 @@ pub(super) struct Counts {
     pub(super) hashes: u64,
     pub(super) damages: u64,
     pub(super) healed: u64,
+    /// Changes of the membership that took effect.
+    pub(super) changes: u64,
 }
 
 /// The result of anything that may break a promise.
@@ -163,8 +167,7 @@ impl World {
             quiet: false,
             troubled: true,
             ended_leases: BTreeSet::new(),
-            absent_learners: Vec::new(),
-            next_learner: 100,
+            roster: Roster::default(),
             transfers: BTreeMap::new(),
             next_transfer: 0,
             questions: BTreeMap::new(),
@@ -205,6 +208,8 @@ impl World {
         }
         let at = self.draw(1_000, 5_000);
         self.plan_at(at, Event::Trouble);
+        let at = self.draw(1_000, 3_000);
+        self.plan_at(at, Event::Operate);
     }
 
     /// Runs until a time.
@@ -239,7 +244,7 @@ impl World {
         self.trace.note(self.now, [1, from, to], || {
             format!("{from} > {to} {}", describe(&message))
         });
-        let Some(host) = self.hosts.get(&to) else {
+        let Some(host) = self.hosts.get(&to).filter(|host| !host.refuses(from)) else {
             return Ok(());
         };
         if host.paused_until > self.now {
@@ -254,10 +259,10 @@ impl World {
     }
 
     fn happen(&mut self, life: u64, event: Event) -> Judged {
-        if let Some(host) = event.host().and_then(|id| self.hosts.get(&id)) {
-            if host.life != life {
+        if let Some(id) = event.host() {
+            let Some(host) = self.hosts.get(&id).filter(|host| host.life == life) else {
                 return Ok(());
-            }
+            };
             if host.paused_until > self.now {
                 let (id, until) = (host.id, host.paused_until);
                 self.plan_for(id, until, event);
@@ -283,6 +288,8 @@ impl World {
             Event::Offer(id, to) => self.offer(id, to),
             Event::Transfer(number) => self.step_transfer(number),
             Event::Restart(id) => self.restart(id),
+            Event::Operate => self.operate(),
+            Event::TurnOff(id) => self.turn_off(id),
             Event::Asked(number) => self.asked(number),
             Event::Told(number) => self.told(number),
             Event::Arrive(call) => self.arrive(call),

@@ -50,7 +50,7 @@ impl World {
 
     /// Whether the others are enough to heal this one and whoever else has forgotten something.
     fn can_do_without(&self, id: u64) -> bool {
-        let voters = self.plan.members as usize;
+        let voters = self.voters_at_least();
         let others = self.hosts.values().filter(|host| host.id != id);
         let doubted = others.clone().filter(|host| host.is_doubted()).count();
         voters >= HEALING_VOTERS_MIN

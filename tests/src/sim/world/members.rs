@@ -329,6 +329,9 @@ impl World {
                 process.applied = entry.index;
             }
         }
+        for (index, members) in told.members {
+            self.members_changed(index, members);
+        }
         for changes in &told.changes {
             self.truth.changes(changes)?;
         }
@@ -410,20 +413,21 @@ impl World {
         }
         self.network.lose_inbound(id);
         if loss == Loss::Process {
-            let peers: Vec<u64> = self
-                .hosts
-                .keys()
-                .copied()
-                .filter(|peer| *peer != id)
-                .collect();
-            for peer in peers {
-                let at = self.draw(0, 5);
-                self.plan_for(peer, at, Event::LeaderGone(peer, id));
-            }
+            self.tell_leader_gone(id);
         }
         let longest = if self.rng.u8(0..5) == 0 { 8_000 } else { 1_000 };
         let at = self.draw(10, if self.troubled { longest } else { 500 });
         self.plan_for(id, at, Event::Restart(id));
+    }
+
+    /// The connections of a process that is gone close.
+    pub(super) fn tell_leader_gone(&mut self, id: u64) {
+        let hosts = self.hosts.keys().copied();
+        let peers: Vec<u64> = hosts.filter(|peer| *peer != id).collect();
+        for peer in peers {
+            let at = self.draw(0, 5);
+            self.plan_for(peer, at, Event::LeaderGone(peer, id));
+        }
     }
 
     pub(super) fn restart(&mut self, id: u64) -> Judged {

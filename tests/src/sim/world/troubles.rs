@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ferrod_env::sim::{Effect, Loss, Op, When};
 use ferrod_mvcc::backend::BrokenCommit;
-use ferrod_node::{ConfChange, ConfChangeKind, MemberId, Proposal, ProposalId, Role};
+use ferrod_node::{MemberId, Role};
 
 use super::{Event, Judged, World};
 use crate::sim::plan::{Trouble, bad_links};
@@ -86,7 +86,6 @@ impl World {
             Trouble::CommitError => self.break_commit(id),
             Trouble::Drift => self.drift(),
             Trouble::Transfer => self.transfer(id),
-            Trouble::Membership => self.change_membership(id),
             Trouble::Damage => self.damage(id, loss),
         }
     }
@@ -217,36 +216,21 @@ impl World {
         }
     }
 
-    /// A learner that never starts comes or goes, or a member's description changes: quorums stay as they are.
-    fn change_membership(&mut self, id: u64) {
-        let (kind, member) = match self.absent_learners.pop() {
-            Some(learner) if self.rng.bool() => (ConfChangeKind::Remove, learner),
-            learner => {
-                self.absent_learners.extend(learner);
-                if self.rng.bool() {
-                    (ConfChangeKind::Update, id)
-                } else {
-                    self.next_learner += 1;
-                    self.absent_learners.push(self.next_learner);
-                    (ConfChangeKind::AddLearner, self.next_learner)
-                }
-            }
-        };
-        let Some(process) = self.running(id) else {
+    /// A write that a stall held up is done as if there were none. The event that it waited for finds nothing to do, or does
+    /// a later write before its time, which is as good.
+    fn hasten_write(&mut self, id: u64) {
+        let now = self.now;
+        let Some(host) = self.hosts.get_mut(&id) else {
             return;
         };
-        let name = process.new_request();
-        let change = ConfChange {
-            id: name,
-            kind,
-            member: MemberId(member),
-            context: bytes::Bytes::new(),
-        };
-        let proposal = Proposal::conf_change(ProposalId(name), &change);
-        // A member that has stopped answers nobody.
-        let _stopped = process.executor.handle().propose_as(proposal);
-        let now = self.now;
-        self.wake_node(id, now);
+        if host
+            .running
+            .as_ref()
+            .is_some_and(|process| process.writer_due)
+        {
+            let done = host.pace.done_at(now, &mut self.rng);
+            self.plan_for(id, done, Event::Writer(id));
+        }
     }
 
     /// Everything is well from now on.
@@ -263,6 +247,7 @@ impl World {
             if !self.hosts[&id].is_up() {
                 self.plan_for(id, soon, Event::Restart(id));
             }
+            self.hasten_write(id);
             // Whatever stood still goes on.
             let now = self.now;
             self.wake_node(id, now);
