@@ -52,6 +52,8 @@ pub(super) struct Process {
     pub(super) exports: BTreeMap<u64, Export>,
     /// The state that it began with.
     pub(super) began: State,
+    /// Whom it remembers to have voted for in its term; 0 is nobody.
+    pub(super) vote: u64,
     /// Index and term of the highest entry applied.
     pub(super) applied: u64,
 }
@@ -100,6 +102,7 @@ impl Process {
         };
         let view = views.load();
         let began = machine.state(&view, true);
+        let vote = opened.recovered.hard_state().vote.0;
         let parts = Parts {
             config: node_config(host, plan),
             pace: Pace {
@@ -134,6 +137,7 @@ impl Process {
             flushed_at: Duration::ZERO,
             exports: BTreeMap::new(),
             began,
+            vote,
             applied: began.index,
         })
     }

@@ -65,8 +65,8 @@ impl Truth {
     }
 
     /// What a member has promised is not forgotten by its next process.
-    pub(super) fn started(&self, host: u64, term: Term) -> Result<(), Violation> {
-        self.promises.started(host, term.0)
+    pub(super) fn started(&self, host: u64, term: Term, vote: u64) -> Result<(), Violation> {
+        self.promises.started(host, term.0, vote)
     }
 
     /// Equal index and term, equal entry; and promises are kept, also by a member that may have forgotten some.

@@ -18,15 +18,25 @@ pub(super) struct Promises {
 }
 
 impl Promises {
-    /// A start remembers the terms of all promises.
-    pub(super) fn started(&self, member: u64, term: u64) -> Result<(), Violation> {
-        match self.terms.get(&member) {
-            Some(highest) if term < *highest => {
-                let text = format!("{member} has spoken in term {highest}, and starts in {term}");
-                Err(Violation::new("P-M-02", text))
-            }
-            _ => Ok(()),
+    /// A start remembers the terms of all promises, and who has its vote in the term that it starts in; 0 is nobody. Who has
+    /// lost its log keeps its vote in that term to itself, for it cannot know.
+    pub(super) fn started(&self, member: u64, term: u64, vote: u64) -> Result<(), Violation> {
+        if let Some(highest) = self.terms.get(&member)
+            && term < *highest
+        {
+            let text = format!("{member} has spoken in term {highest}, and starts in {term}");
+            return Err(Violation::new("P-M-02", text));
         }
+        if let Some(voted) = self.votes.get(&(member, term))
+            && vote != *voted
+            && vote != member
+        {
+            let text = format!(
+                "{member} has voted for {voted} in term {term}, and starts with a vote for {vote}"
+            );
+            return Err(Violation::new("P-M-02", text));
+        }
+        Ok(())
     }
 
     /// One vote in a term, and no answer in an earlier one; none at all of a suspect member, which does not campaign either.

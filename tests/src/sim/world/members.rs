@@ -459,14 +459,14 @@ impl World {
                 self.trace.note(now, [10, id, process.began.index], || {
                     format!("{id} starts at {:?}", process.began)
                 });
-                let began = process.began;
+                let (began, vote) = (process.began, process.vote);
                 let term = process.executor.handle().status().soft.term;
                 host.running = Some(process);
                 if host.damage.take() == Some(Damage::Certain) {
                     let text = format!("{id} starts from a damaged disk");
                     return Err(Violation::new("D-02", text));
                 }
-                self.truth.started(id, term)?;
+                self.truth.started(id, term, vote)?;
                 self.truth.state(id, began)?;
             }
             Err(_) if host.disk.is_dead() => return self.doomed(id),
