@@ -1,6 +1,6 @@
 //! What the others tell a member that has lost its log, and where that lets it begin again.
 //!
-//! Why it must be these answers, from all of them, is told in `core/suspect.rs`.
+//! Why it must be these answers, from all of them and in this order, is told in `core/suspect.rs`.
 
 use std::collections::BTreeSet;
 
@@ -48,6 +48,14 @@ pub enum CannotHeal {
     /// The member is one of so few voters that no quorum can do without it.
     #[error("of {0} voters none can be missing, and this one is")]
     TooFew(usize),
+    /// So many have lost their logs that the others are no quorum.
+    #[error("{} of {voters} voters are damaged and wait for the others, who are too few: {}", .waiting.len(), list(.waiting))]
+    TooManyWait {
+        /// With the one that asks.
+        waiting: Vec<MemberId>,
+        /// How many there are.
+        voters: usize,
+    },
     /// A candidate with a forgotten vote may be among these.
     #[error("voters do not answer: {}", list(.0))]
     Silent(Vec<MemberId>),
@@ -59,11 +67,18 @@ fn list(members: &[MemberId]) -> String {
 }
 
 impl Healing {
-    /// What the answers of other members mean for `member`. All must have been given after its last run had ended.
+    /// What the answers of other members mean for `member`.
+    ///
+    /// `waiting` are those that have said, after its last run had ended, that they are damaged too and that nothing of them
+    /// runs. `answers` are what the others were asked for after that.
     ///
     /// # Errors
     /// [`CannotHeal`]: ask again later.
-    pub fn judge(member: MemberId, answers: &[Standing]) -> Result<Healing, CannotHeal> {
+    pub fn judge(
+        member: MemberId,
+        waiting: &[MemberId],
+        answers: &[Standing],
+    ) -> Result<Healing, CannotHeal> {
         let leaders = answers
             .iter()
             .filter_map(|standing| Some((standing.term, standing.confirmed.as_ref()?)));
@@ -71,12 +86,11 @@ impl Healing {
             .max_by_key(|(term, _)| *term)
             .ok_or(CannotHeal::NoLeader)?;
         let voters: BTreeSet<_> = leader.voters.iter().copied().collect();
-        if voters.contains(&member) && voters.len() < HEALING_VOTERS_MIN {
-            return Err(CannotHeal::TooFew(voters.len()));
-        }
         let answered: BTreeSet<_> = answers.iter().map(|standing| standing.member).collect();
-        let is_silent = |id: &MemberId| *id != member && !answered.contains(id);
-        let silent: Vec<_> = voters.into_iter().filter(is_silent).collect();
+        let is_damaged = |id: &MemberId| *id == member || waiting.contains(id);
+        let missing = voters.difference(&answered).copied();
+        let (damaged, silent): (Vec<_>, Vec<_>) = missing.partition(is_damaged);
+        check_quorum(voters.len(), damaged)?;
         if !silent.is_empty() {
             return Err(CannotHeal::Silent(silent));
         }
@@ -92,6 +106,20 @@ impl Healing {
             },
         })
     }
+}
+
+/// Whether the voters that are not damaged are a quorum.
+fn check_quorum(voters: usize, damaged: Vec<MemberId>) -> Result<(), CannotHeal> {
+    if voters - damaged.len() > voters / 2 {
+        return Ok(());
+    }
+    Err(match damaged.len() {
+        1 => CannotHeal::TooFew(voters),
+        _ => CannotHeal::TooManyWait {
+            waiting: damaged,
+            voters,
+        },
+    })
 }
 
 #[cfg(test)]
@@ -116,7 +144,13 @@ mod tests {
     }
 
     fn judge(answers: &[Standing]) -> Result<(u64, u64), CannotHeal> {
-        let healing = Healing::judge(MemberId(1), answers)?;
+        judge_beside(&[], answers)
+    }
+
+    /// The same while others wait.
+    fn judge_beside(waiting: &[u64], answers: &[Standing]) -> Result<(u64, u64), CannotHeal> {
+        let waiting: Vec<_> = waiting.iter().copied().map(MemberId).collect();
+        let healing = Healing::judge(MemberId(1), &waiting, answers)?;
         Ok((healing.floor.0, healing.until.0))
     }
 
@@ -159,5 +193,39 @@ mod tests {
     fn two_voters_cannot_heal_each_other() {
         let answers = [leader(2, 7, 40, &[1, 2])];
         assert_eq!(judge(&answers), Err(CannotHeal::TooFew(2)));
+    }
+
+    /// covers: D-02, P-M-02
+    #[test]
+    fn damaged_members_do_not_wait_for_each_other() {
+        let voters = [1, 2, 3, 4, 5];
+        let sound = [leader(2, 7, 40, &voters), follower(3, 8), follower(4, 7)];
+        assert_eq!(judge_beside(&[5], &sound), Ok((8, 40)));
+        // All that do not wait are needed as before.
+        let silent = Err(CannotHeal::Silent(vec![MemberId(4)]));
+        assert_eq!(judge_beside(&[5], &sound[..2]), silent);
+        let nobody = judge_beside(&[2, 5], &sound[1..]);
+        assert_eq!(nobody, Err(CannotHeal::NoLeader));
+        // Who has begun again since is asked like any other.
+        let mut begun = sound.to_vec();
+        begun.push(follower(5, 9));
+        assert_eq!(judge_beside(&[5], &begun), Ok((9, 40)));
+        // A learner that waits is none that anybody waits for.
+        let answers = [leader(2, 7, 40, &[1, 2, 3]), follower(3, 7)];
+        assert_eq!(judge_beside(&[6], &answers), Ok((7, 40)));
+    }
+
+    /// covers: D-02, P-M-02
+    #[test]
+    fn more_than_a_minority_cannot_be_missing() {
+        let four = [leader(2, 7, 40, &[1, 2, 3, 4]), follower(3, 7)];
+        let error = judge_beside(&[4], &four).unwrap_err();
+        let waiting = vec![MemberId(1), MemberId(4)];
+        assert_eq!(error, CannotHeal::TooManyWait { waiting, voters: 4 });
+        let text = "2 of 4 voters are damaged and wait for the others, who are too few: 1, 4";
+        assert_eq!(error.to_string(), text);
+        // A learner may be damaged beside them.
+        let answers = [leader(2, 7, 40, &[2, 3, 4]), follower(3, 7)];
+        assert_eq!(judge_beside(&[4], &answers), Ok((7, 40)));
     }
 }

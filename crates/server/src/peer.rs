@@ -9,7 +9,7 @@
 //! A caller says first who it is and whom it looks for. Another cluster, another member, a removed caller: each is
 //! refused with the reason, and both ends log it. The form of a message is checked in `wire.rs`, its sense by the node.
 //!
-//! What only the leader can tell is asked by a call of its own, in `ask.rs`.
+//! What only the leader can tell is asked by a call of its own, in `ask.rs`. A member without a log answers as `waiting.rs` says.
 //!
 //! Start reading in `thread.rs`; `link.rs` is the calling end, `host.rs` the listening one.
 
@@ -28,6 +28,7 @@ mod pages;
 mod protocol;
 mod state;
 mod thread;
+pub(crate) mod waiting;
 mod wire;
 
 pub(crate) use context::{Context, PARCEL_BYTES, Pace};

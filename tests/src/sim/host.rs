@@ -8,7 +8,7 @@ use std::time::Duration;
 use ferrod_env::Disk;
 use ferrod_env::sim::{DiskPace, DriftingClock, Loss, SimClock, SimDisk};
 use ferrod_mvcc::backend::Memory;
-use ferrod_node::{ConfChange, DurableLog, Healing, Standing};
+use ferrod_node::{ConfChange, DurableLog, Healing, MemberId, Standing};
 use ferrod_wal::{Identity, Options};
 
 use super::process::Process;
@@ -25,6 +25,19 @@ pub(super) enum Damage {
     Certain,
     /// It was found, and nobody has told yet where the member may begin again.
     Found,
+}
+
+/// A member that found damage asks in rounds.
+#[derive(Debug, Default)]
+pub(super) struct Consulting {
+    /// Which round it is; none has begun at 0.
+    pub(super) round: u64,
+    /// Those that have said in an earlier round that they wait too.
+    pub(super) waiting: Vec<MemberId>,
+    /// Those that have said it in this one.
+    pub(super) also_waiting: Vec<MemberId>,
+    /// What was said in this round.
+    pub(super) answers: Vec<Standing>,
 }
 
 /// A machine. What is on it outlives its processes.
@@ -49,7 +62,7 @@ pub(super) struct Host {
     /// The highest index that it may have acknowledged before something was damaged.
     pub(super) owes: u64,
     /// What the others have said to a member that found damage.
-    pub(super) answers: Vec<Standing>,
+    pub(super) consulting: Consulting,
     /// The mark of a suspect member, which outlives its processes.
     pub(super) healing: Option<Healing>,
 }
@@ -70,7 +83,7 @@ impl Host {
             wal_dir: PathBuf::from("/wal"),
             damage: None,
             owes: 0,
-            answers: Vec::new(),
+            consulting: Consulting::default(),
             healing: None,
         }
     }
@@ -89,6 +102,7 @@ impl Host {
     /// Puts everything aside and has the mark say how the member goes on.
     pub(super) fn heal(&mut self, healing: Healing) {
         self.healing = Some(healing);
+        self.consulting = Consulting::default();
         self.damage = None;
         self.wal_dir = PathBuf::from(format!("/wal-{}", self.life));
         self.backend = Arc::new(Memory::new());
@@ -112,6 +126,11 @@ impl Host {
             Ok(_) | Err(ferrod_node::Error::Wal(ferrod_wal::Error::Exists { .. })) => Ok(()),
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether it is up, has no log, and asks how it can heal.
+    pub(super) fn waits(&self) -> bool {
+        self.damage == Some(Damage::Found) && self.consulting.round > 0
     }
 
     /// Whether it may have forgotten what it promised.

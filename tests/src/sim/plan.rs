@@ -78,7 +78,7 @@ pub(super) enum Trouble {
     Drift,
     /// Leadership is handed over.
     Transfer,
-    /// A process dies, and what is on its disk is not what it wrote.
+    /// A process dies, or two do, and what is on their disks is not what they wrote.
     Damage,
 }
 

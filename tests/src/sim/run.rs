@@ -221,6 +221,7 @@ impl Total {
         sum.hashes += one.hashes;
         sum.damages += one.damages;
         sum.healed += one.healed;
+        sum.healed_together += one.healed_together;
         sum.changes += one.changes;
         if let Ok(summary) = &finished.verdict {
             self.summary.answered += summary.answered;
@@ -235,7 +236,7 @@ impl Total {
         println!(
             "{} seeds, {} steps, {:.1} cluster-hours in {:.1} s ({speed:.0} to 1): {} troubles, {} crashes, {} elections, \
              {} answers, {} refusals, {} unknown ({} took place), {} renewals, {} leases ran out, {} watch events, {} flushes, {} copies of a state, \
-             {} hashes of compactions, {} disks damaged, {} members healed, {} changes of members",
+             {} hashes of compactions, {} disks damaged, {} members healed, {} of them while others waited too, {} changes of members",
             self.seeds,
             self.steps,
             self.time.as_secs_f64() / 3600.0,
@@ -255,6 +256,7 @@ impl Total {
             self.counts.hashes,
             self.counts.damages,
             self.counts.healed,
+            self.counts.healed_together,
             self.counts.changes,
         );
     }

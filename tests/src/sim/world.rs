@@ -122,6 +122,8 @@ pub(super) struct Counts {
     pub(super) hashes: u64,
     pub(super) damages: u64,
     pub(super) healed: u64,
+    /// Members that began again while others waited for an answer too.
+    pub(super) healed_together: u64,
     /// Changes of the membership that took effect.
     pub(super) changes: u64,
 }

@@ -4,8 +4,11 @@
 //! entries it acknowledged. It begins a new log, and is *suspect* until it can no longer do harm. Before a core of it
 //! starts, whoever starts it has asked all other voters, after S's last run had ended, and knows
 //!
-//! - `floor`, the highest term of all the other voters. The new log begins with that term, and with S's vote in it cast for
-//!   S itself, so S votes and acknowledges in no term below, and votes for nobody in this one.
+//! - D, which is S and all voters that are as S is: they have said that they have no log, that nothing of them runs, and
+//!   that they wait for such answers themselves. They have no term to tell. The voters outside of D are a majority.
+//! - `floor`, the highest term of all the voters outside of D, who were asked after the last of D had said so. The new log
+//!   begins with that term, and with S's vote in it cast for S itself, so S votes and acknowledges in no term below, and
+//!   votes for nobody in this one.
 //! - `until`, the last index of a leader L of some term T, after a majority without S has confirmed L.
 //!
 //! A suspect member grants no votes, hears of no election, and does not campaign. It takes entries and copies of the state,
@@ -13,44 +16,57 @@
 //!
 //! # Why this is safe
 //!
-//! *Votes.* Whoever got a forgotten vote of S for a term was in that term, durably, before it asked for the vote. So
-//! `floor` is at least that term, and the forgotten promise of S, not to vote for another one in it and not to acknowledge
-//! anything in an earlier one, is kept by a log that begins with `floor`. This is why *all* other voters are asked, and not
-//! just a quorum: a candidate with S's vote may be outside of any quorum, and win later, over entries that S would have
-//! acknowledged meanwhile in an earlier term. A term in which S itself was a candidate may be above `floor` if no other
-//! voter has heard of it. Nobody has voted in it then; and should such a request still be on its way, S as a candidate of the same
-//! term has a log that is no older than what the request said, see below.
+//! *Votes.* Say that S has voted for X in a term t above `floor`, and has forgotten it. It may vote in t again, and that
+//! does harm if X wins t with the forgotten vote. X was in t, durably, before it asked for that vote. So it is not one of
+//! those who have told their terms: a candidate with S's vote may be outside of any quorum, and win later, which is why
+//! *all* voters are asked that have a term to tell. So X is of D. The run in which it was a candidate was over when it said
+//! that it waits. Had it won t by then, then with the votes of a majority, which meets the voters outside of D: one of
+//! these was in t before X's run ended, and told its term after that. Hence the order of the questions: a term that is told
+//! before X's run has ended may be from before the vote for X. Had it not won t by then, it does not win it later with S's
+//! vote. This relies on how messages travel: within a connection between two processes, and not before a core at the called
+//! end has welcomed the caller (`peer/link.rs` of the server). S's process was gone when X was asked, and X's next core
+//! began later; there never was a connection between the two.
 //!
-//! *Entries.* Let e be an entry that S acknowledged before and that is committed, now or later, by a majority C that S
-//! is part of. While S does not vote, whoever is elected has a majority E without S. C without S and E together are
-//! more than all the members without S, so E has somebody of C, and the new leader has e. That holds as long as S stays out
-//! of elections: with three members, of which one is down and one behind, nobody is elected, which is the right answer.
+//! A term that is told by somebody who has forgotten a vote too, and has begun again since, is as good as any: by the same
+//! argument, one healing after the other, whoever wins a term with a forgotten vote wins one that is not above the `floor`
+//! of who has forgotten it.
 //!
-//! *The end.* Entries that S acknowledged in a term above T were acknowledged to a leader whom a majority had elected before
-//! the question, and the majority that confirmed L without S has a member of that one, whose term was above T: it
-//! would not have confirmed L. Entries of T are in L's log. Entries of earlier terms that are committed are in L's log too. So
-//! every e is at or below `until` or is never committed. Leaders after L have all such entries, by the argument above. When S has
-//! applied everything up to `until`, it has them, and what else it has in its log is what a leader told it since: it has
-//! forgotten nothing that counts.
+//! A term in which S itself was a candidate may be above `floor` if no voter outside of D has heard of it. S did not win it
+//! then; and should such a request still be on its way and be granted to the new S, then S as a candidate of the same term
+//! has a log that is no older than what the request said, see below.
+//!
+//! *Entries.* Let e be an entry that is committed, now or later, by a majority C of which some have forgotten that they
+//! acknowledged it. Whoever is elected later has a majority E, and some m of C is in E. Who has forgotten something does
+//! not vote before it is healed, so either m has forgotten nothing, or it has e again, see below; and the new leader has e.
+//! That holds as long as S stays out of elections: with three members, of which one is down and one behind, nobody is
+//! elected, which is the right answer.
+//!
+//! *The end.* Entries that S acknowledged in a term above T were acknowledged to a leader whom a majority had elected
+//! before the question, and the majority that confirmed L without S has a member of that one, whose term was above T, or
+//! whose `floor` was if it has forgotten its vote: it would not have confirmed L. Entries of T are in L's log. Entries of
+//! earlier terms that are committed are in L's log too. So every e is at or below `until` or is never committed. Leaders
+//! after L have all such entries, by the argument above. When S has applied everything up to `until`, it has them, and what
+//! else it has in its log is what a leader told it since: it has forgotten nothing that counts.
 //!
 //! *Acknowledgements while suspect.* These are made in terms from `floor` on, about entries that are on S's disk, so they
 //! contradict nothing that S forgot. An entry that is committed by them has a majority, and elections go by majorities
 //! without S as above.
 //!
-//! *The leader's book-keeping.* A leader believes that S still has what it acknowledged, and would never send it again. It is told
-//! by [`Input::LogLost`](crate::Input::LogLost) and starts over with S. If an old acknowledgement arrives behind that, the
-//! leader believes again what is true no more; that can commit e with C as above, and does no other harm, and S tells the leader
-//! again.
+//! *The leader's book-keeping.* A leader believes that S still has what it acknowledged, and would never send it again. It
+//! is told by [`Input::LogLost`](crate::Input::LogLost) and starts over with S. If an old acknowledgement arrives behind
+//! that, the leader believes again what is true no more; that can commit e with C as above, and does no other harm, and S
+//! tells the leader again.
 //!
 //! # What makes no member suspect
 //!
-//! A leader's log may contradict what was committed here ([`Contradiction`](crate::Contradiction)). Then a member M stops, and is
-//! not suspect. For its own log is whole: M has forgotten no vote and no entry, so whatever it says in an election is as true
-//! as before, and the first half of this page has nothing to keep it from. Who has forgotten something are others. The entry was
-//! committed by a majority, each leader is elected by one, and whoever is in both had the entry and elected a leader without
-//! it; a disk that was put back to an old copy does that, and its owner notices nothing. Everything above rests on the others
-//! having lost nothing. If M healed from them, it would put aside what may be the last copy of an acknowledged entry, and look sound.
-//! A person must say which log is right, and the one that is wrong is removed and added again.
+//! A leader's log may contradict what was committed here ([`Contradiction`](crate::Contradiction)). Then a member M stops,
+//! and is not suspect. For its own log is whole: M has forgotten no vote and no entry, so whatever it says in an election
+//! is as true as before, and the first half of this page has nothing to keep it from. Who has forgotten something are
+//! others. The entry was committed by a majority, each leader is elected by one, and whoever is in both had the entry and
+//! elected a leader without it; a disk that was put back to an old copy does that, and its owner notices nothing.
+//! Everything above rests on the others having lost nothing. If M healed from them, it would put aside what may be the last
+//! copy of an acknowledged entry, and look sound. A person must say which log is right, and the one that is wrong is
+//! removed and added again.
 
 use super::Core;
 use crate::{LogIndex, MemberId, PeerBody, Severity};

@@ -408,7 +408,7 @@ pub mod question {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Answer {
-    #[prost(oneof = "answer::Content", tags = "1, 2, 3, 4, 5, 6, 7")]
+    #[prost(oneof = "answer::Content", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
     pub content: ::core::option::Option<answer::Content>,
 }
 /// Nested message and enum types in `Answer`.
@@ -429,6 +429,8 @@ pub mod answer {
         Comparison(super::ComparisonBegun),
         #[prost(message, tag = "7")]
         Divergence(super::DivergenceSeen),
+        #[prost(message, tag = "8")]
+        Waiting(super::Waiting),
     }
 }
 /// Leases that clients of the caller want renewed.
@@ -495,6 +497,10 @@ pub struct Confirmed {
     #[prost(fixed64, repeated, tag = "2")]
     pub voters: ::prost::alloc::vec::Vec<u64>,
 }
+/// The asked member has lost its log, or part of it, and waits for the others to tell how it can heal. Nothing of it runs that
+/// could vote, and it has no term to tell: so this is no standing, which an older caller would take it for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Waiting {}
 /// What the called member holds at a revision, as the other members are asked too.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct HashWanted {

@@ -1,7 +1,8 @@
 //! A start that finds damage, or the mark of damage that was found before.
 //!
 //! The member marks itself as suspect before it does anything else. Then it asks the other members how it can heal, for as
-//! long as it takes: until a leader has answered, nothing that was found is touched. With the answer, the damaged log and
+//! long as it takes: until a leader has answered, nothing that was found is touched. Whoever asks it meanwhile hears that it
+//! waits too. With the answer, the damaged log and
 //! the backend are put aside under another name, an empty log is begun under the same identity, and the member starts, as one
 //! that takes no part in elections and serves nobody until it has caught up. Each step is recorded in the mark before the
 //! next, so a crash at any point goes on from there. Why this is safe is told in `core/suspect.rs` of `ferrod-node`.
@@ -127,7 +128,7 @@ impl Start<'_> {
             Some(plan) => plan,
             None => {
                 let _excuse = self.listeners.excuse(&mark.reason)?;
-                consult::until_told(config, dir).await?
+                consult::until_told(config, dir, self.listeners).await?
             }
         };
         mark.plan = Some(plan);

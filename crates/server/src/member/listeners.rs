@@ -6,6 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use ferrod_wal::Identity;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -13,6 +14,7 @@ use super::Error;
 use crate::config::{Config, MemberUrl};
 use crate::engine::Engine;
 use crate::http::{Access, Pages};
+use crate::peer::waiting;
 use crate::probe::MemberProbe;
 use crate::serve::{BoundListener, Kind, Runtimes, Serving, SocketOptions, bind};
 
@@ -73,6 +75,20 @@ impl Listeners {
             giving.spawn(excuse::give(listener, reason.clone()));
         }
         Ok(giving)
+    }
+
+    /// Tells other members that this one waits for them, until the returned tasks are dropped.
+    ///
+    /// # Errors
+    /// As [`Listeners::excuse`].
+    pub(super) fn wait_as(&self, identity: Identity) -> Result<JoinSet<()>, Error> {
+        let mut waiting = JoinSet::new();
+        for listener in &self.peer {
+            let listener = listener.try_clone();
+            let listener = listener.map_err(|source| Error::system("listen", source))?;
+            waiting.spawn(waiting::wait(listener, identity));
+        }
+        Ok(waiting)
     }
 }
 

@@ -39,7 +39,8 @@ pub(super) struct Host {
     pub(super) remote: SocketAddr,
 }
 
-type Replies = Pin<Box<dyn Stream<Item = Result<Reply, Status>> + Send>>;
+/// What a caller hears.
+pub(super) type Replies = Pin<Box<dyn Stream<Item = Result<Reply, Status>> + Send>>;
 
 #[tonic::async_trait]
 impl peer_server::Peer for Host {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use ferrod_proto::peer::peer_server::PeerServer;
-use http::{Request, Response, header};
+use ferrod_proto::peer::peer_server::{Peer, PeerServer};
+use http::{Request, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -25,6 +25,7 @@ use super::lane::Lane;
 use super::link::Link;
 use super::pages;
 use super::state::{Desk, StateOrder};
+use crate::http::reply::Reply;
 use crate::serve::{BoundListener, is_passing};
 
 const WINDOW_BYTES: u32 = 16 << 20;
@@ -173,7 +174,11 @@ async fn accept_all(context: Arc<Context>, listener: BoundListener) {
     }
 }
 
-async fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+/// The next connection.
+///
+/// # Errors
+/// If the socket fails for good.
+pub(super) async fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
     loop {
         match listener.accept().await {
             Ok(accepted) => return Ok(accepted),
@@ -184,6 +189,34 @@ async fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
 }
 
 async fn serve(context: Arc<Context>, stream: TcpStream, remote: SocketAddr) {
+    let host = Host {
+        context: context.clone(),
+        remote,
+    };
+    let calls = PeerServer::new(host).max_decoding_message_size(context.parcel_bytes_max);
+    let page = move |request| {
+        let context = context.clone();
+        async move { pages::answer(&context, request).await }
+    };
+    if let Err(error) = converse(stream, calls, page).await {
+        tracing::debug!("remote-addr" = %remote, %error, "rejected connection on peer endpoint");
+    }
+}
+
+/// Answers calls of members and requests for pages on one connection, until it ends.
+///
+/// # Errors
+/// What hyper does not understand.
+pub(super) async fn converse<H, P, R>(
+    stream: TcpStream,
+    calls: PeerServer<H>,
+    page: P,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>>
+where
+    H: Peer,
+    P: Fn(Request<Incoming>) -> R + Clone + Send + 'static,
+    R: Future<Output = Reply> + Send,
+{
     // Without it a heartbeat waits for the acknowledgement of the one before.
     stream.set_nodelay(true).ok();
     let mut http = auto::Builder::new(TokioExecutor::new());
@@ -194,33 +227,22 @@ async fn serve(context: Arc<Context>, stream: TcpStream, remote: SocketAddr) {
         .timer(TokioTimer::new())
         .initial_stream_window_size(WINDOW_BYTES)
         .initial_connection_window_size(WINDOW_BYTES);
-    let host = Host {
-        context: context.clone(),
-        remote,
-    };
-    let calls = PeerServer::new(host).max_decoding_message_size(context.parcel_bytes_max);
-    let answer = service_fn(|request| {
-        let (context, calls) = (context.clone(), calls.clone());
-        async move { Ok::<_, Infallible>(answer(&context, calls, request).await) }
+    let answer = service_fn(move |request| {
+        let (mut calls, page) = (calls.clone(), page.clone());
+        async move {
+            if is_call(&request) {
+                calls.call(request).await
+            } else {
+                Ok::<_, Infallible>(page(request).await.map(Body::new))
+            }
+        }
     });
-    if let Err(error) = http.serve_connection(TokioIo::new(stream), answer).await {
-        tracing::debug!("remote-addr" = %remote, %error, "rejected connection on peer endpoint");
-    }
+    http.serve_connection(TokioIo::new(stream), answer).await
 }
 
-async fn answer(
-    context: &Context,
-    mut calls: PeerServer<Host>,
-    request: Request<Incoming>,
-) -> Response<Body> {
+fn is_call(request: &Request<Incoming>) -> bool {
     let content_type = request.headers().get(header::CONTENT_TYPE);
     let is_grpc =
         content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"));
-    if !is_grpc || request.version() != http::Version::HTTP_2 {
-        return pages::answer(context, request).await.map(Body::new);
-    }
-    match calls.call(request).await {
-        Ok(response) => response,
-        Err(never) => match never {},
-    }
+    is_grpc && request.version() == http::Version::HTTP_2
 }

@@ -1,13 +1,14 @@
 //! How a member that may have forgotten something heals from the others.
 //!
 //! What the server asks over its peer connections is asked here by questions that are events of their own: each member
-//! answers when the question reaches it, and a leader once a majority has confirmed it. What the answers mean is judged by
-//! the production code.
+//! answers when the question reaches it, a leader once a majority has confirmed it, and one that waits for answers itself
+//! says so. What the answers mean is judged by the production code.
 
 use ferrod_node::{Confirmed, Healing, LogIndex, MemberId, Role, SoftState, Standing};
 
 use super::{Event, Judged, World};
 use crate::check::Violation;
+use crate::sim::host::Consulting;
 
 /// The bit that tells the read indexes of questions from those of calls.
 pub(super) const QUESTION: u64 = 1 << 63;
@@ -18,22 +19,35 @@ pub(super) struct Question {
     from_life: u64,
     to: u64,
     to_life: u64,
+    /// The round in which a member without a log asks.
+    round: u64,
     /// Where the log of whoever asks ends.
     last: LogIndex,
     /// What the one that is asked was when it had itself confirmed.
     leads: Option<SoftState>,
-    answer: Option<Standing>,
+    answer: Option<Said>,
+}
+
+/// What a member that was asked says of itself.
+#[derive(Debug)]
+enum Said {
+    Standing(Standing),
+    Waits,
 }
 
 impl World {
     /// A member that found damage begins again, if the others have told where; else it asks them.
     pub(super) fn consult(&mut self, id: u64) -> Judged {
-        let answers = self
-            .hosts
-            .get_mut(&id)
-            .map(|host| std::mem::take(&mut host.answers));
-        match Healing::judge(MemberId(id), &answers.unwrap_or_default()) {
+        let Some(host) = self.hosts.get_mut(&id) else {
+            return Ok(());
+        };
+        let told = std::mem::take(&mut host.consulting);
+        match Healing::judge(MemberId(id), &told.waiting, &told.answers) {
             Ok(healing) => {
+                let has_answered = |id: &MemberId| told.answers.iter().any(|s| s.member == *id);
+                if told.waiting.iter().any(|id| !has_answered(id)) {
+                    self.counts.healed_together += 1;
+                }
                 self.trace.note(self.now, [21, id, healing.until.0], || {
                     format!("{id} begins again: {healing:?}")
                 });
@@ -43,6 +57,11 @@ impl World {
                 self.restart(id)
             }
             Err(reason) => {
+                host.consulting = Consulting {
+                    round: told.round + 1,
+                    waiting: told.also_waiting,
+                    ..Consulting::default()
+                };
                 self.trace.note(self.now, [22, id, 0], || {
                     format!("{id} cannot heal yet: {reason}")
                 });
@@ -83,6 +102,7 @@ impl World {
 
     fn ask_all(&mut self, from: u64, last: LogIndex) {
         let life = |world: &World, id: u64| world.hosts.get(&id).map_or(0, |host| host.life);
+        let round = self.hosts.get(&from).map_or(0, |h| h.consulting.round);
         let others: Vec<u64> = self
             .hosts
             .keys()
@@ -95,6 +115,7 @@ impl World {
                 from_life: life(self, from),
                 to,
                 to_life: life(self, to),
+                round,
                 last,
                 leads: None,
                 answer: None,
@@ -126,6 +147,11 @@ impl World {
         if paused_until > now {
             self.questions.insert(number, question);
             self.plan_at(paused_until, Event::Asked(number));
+            return Ok(());
+        }
+        if self.hosts[&to].waits() {
+            question.answer = Some(Said::Waits);
+            self.send_answer(number, question);
             return Ok(());
         }
         let Some(process) = self.running(to) else {
@@ -162,14 +188,19 @@ impl World {
         let status = process.executor.handle().status();
         let cluster = process.cluster.load();
         let voters = cluster.members.present.values().filter(|m| !m.is_learner);
-        question.answer = Some(Standing {
+        let standing = Standing {
             member: MemberId(to),
             term: status.soft.term,
             confirmed: (confirmed && question.leads == Some(status.soft)).then(|| Confirmed {
                 last: status.last,
                 voters: voters.map(|member| MemberId(member.id)).collect(),
             }),
-        });
+        };
+        question.answer = Some(Said::Standing(standing));
+        self.send_answer(number, question);
+    }
+
+    fn send_answer(&mut self, number: u64, question: Question) {
         self.questions.insert(number, question);
         let at = self.draw(0, 20);
         self.plan_at(at, Event::Told(number));
@@ -185,17 +216,23 @@ impl World {
         let (Some(answer), Some(host)) = (question.answer, self.hosts.get_mut(&from)) else {
             return Ok(());
         };
-        self.trace.note(now, [24, from, answer.term.0], || {
-            format!("{from} hears {answer:?}")
+        let to = question.to;
+        self.trace.note(now, [24, from, to], || {
+            format!("{from} hears of {to}: {answer:?}")
         });
-        match &host.running {
-            None => host.answers.push(answer),
-            Some(process) => {
-                if let Some(confirmed) = answer.confirmed {
+        let is_current = host.consulting.round == question.round;
+        match (&host.running, answer) {
+            (None, Said::Standing(standing)) if is_current => {
+                host.consulting.answers.push(standing)
+            }
+            (None, Said::Waits) if is_current => host.consulting.also_waiting.push(MemberId(to)),
+            (Some(process), Said::Standing(standing)) => {
+                if let Some(confirmed) = standing.confirmed {
                     process.executor.handle().trust_from(confirmed.last);
                 }
                 self.wake_node(from, now);
             }
+            _ => {}
         }
         Ok(())
     }

@@ -466,6 +466,11 @@ impl World {
                     let text = format!("{id} starts from a damaged disk");
                     return Err(Violation::new("D-02", text));
                 }
+                if self.hosts[&id].healing.is_some() {
+                    // Connections that have brought nothing yet to a core of this process. What is said of members that wait
+                    // for each other relies on that.
+                    self.network.lose_inbound(id);
+                }
                 self.truth.started(id, term, vote)?;
                 self.truth.state(id, began)?;
             }

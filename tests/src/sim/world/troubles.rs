@@ -86,7 +86,14 @@ impl World {
             Trouble::CommitError => self.break_commit(id),
             Trouble::Drift => self.drift(),
             Trouble::Transfer => self.transfer(id),
-            Trouble::Damage => self.damage(id, loss),
+            Trouble::Damage => {
+                self.damage(id, loss);
+                // Disks of one make fail at about the same time.
+                if self.rng.u8(0..4) > 0 {
+                    let (other, loss) = (self.any_host(), self.any_loss());
+                    self.damage(other, loss);
+                }
+            }
         }
     }
 

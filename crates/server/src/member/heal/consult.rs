@@ -15,6 +15,7 @@ use crate::ids::ClusterId;
 use crate::member::Error;
 use crate::member::data_dir::DataDir;
 use crate::member::join;
+use crate::member::listeners::Listeners;
 use crate::peer::ask;
 use crate::suspect::Plan;
 
@@ -25,11 +26,15 @@ const ROUNDS_PER_LINE: u32 = 30;
 /// How long one member may take to say who is in its cluster.
 const MEMBERS_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Asks until the peers have said how this member can heal.
+/// Asks until the peers have said how this member can heal. Those that ask this one hear that it waits.
 ///
 /// # Errors
 /// If nobody knows any more whose log it was.
-pub(super) async fn until_told(config: &Config, dir: &DataDir) -> Result<Plan, Error> {
+pub(super) async fn until_told(
+    config: &Config,
+    dir: &DataDir,
+    listeners: &Listeners,
+) -> Result<Plan, Error> {
     let known = Known::gather(config, dir, true);
     let identity = known.identity.ok_or_else(|| {
         Error::Start(format!(
@@ -38,6 +43,7 @@ pub(super) async fn until_told(config: &Config, dir: &DataDir) -> Result<Plan, E
             dir.wal.display()
         ))
     })?;
+    let _waiting = listeners.wait_as(identity)?;
     let mut said = (String::new(), 0);
     loop {
         let reason = match consult(&known, identity).await {
@@ -76,31 +82,58 @@ async fn consult(known: &Known, identity: Identity) -> Result<Healing, String> {
         return Err(format!("member {local:x} is not in the cluster any more"));
     }
     let others = running.members.iter().filter(|m| m.id != local);
-    let asked = others.map(|member| standing(cluster, member, local));
-    let answers = futures_util::future::join_all(asked).await;
-    let answers: Vec<_> = answers.into_iter().flatten().collect();
-    Healing::judge(MemberId(local), &answers).map_err(|reason| reason.to_string())
+    let mut told = ask_all(cluster, others.clone(), local).await;
+    let waiting = told.waiting;
+    if !waiting.is_empty() {
+        // What the others have said may be from before the last run of one of these had ended.
+        let others = others.filter(|member| !waiting.contains(&MemberId(member.id)));
+        told = ask_all(cluster, others, local).await;
+    }
+    let healing = Healing::judge(MemberId(local), &waiting, &told.standings);
+    if healing.is_ok() && !waiting.is_empty() {
+        tracing::info!(?waiting, "others are damaged too and wait");
+    }
+    healing.map_err(|reason| reason.to_string())
 }
 
-/// What one member says of itself; nothing if it does not answer.
-async fn standing(cluster: ClusterId, of: &Member, local: u64) -> Option<Standing> {
-    let content = question::Content::Suspect(Suspect {
-        member: local,
-        last: 0,
-    });
-    let id = MemberId(of.id);
-    match ask::ask(cluster, id, &of.peer_urls, content, ANSWER_TIMEOUT).await {
-        Ok(answer) => match answer.content {
-            Some(answer::Content::Standing(standing)) => Some(Standing {
-                member: id,
+/// What members have said of themselves.
+#[derive(Default)]
+struct Told {
+    standings: Vec<Standing>,
+    /// Those that have no log either.
+    waiting: Vec<MemberId>,
+}
+
+/// Asks members at the same time. Who does not answer has said nothing.
+async fn ask_all(cluster: ClusterId, members: impl Iterator<Item = &Member>, local: u64) -> Told {
+    let asked =
+        members.map(async |member| (MemberId(member.id), ask_one(cluster, member, local).await));
+    let mut told = Told::default();
+    for (member, answer) in futures_util::future::join_all(asked).await {
+        match answer {
+            Some(answer::Content::Standing(standing)) => told.standings.push(Standing {
+                member,
                 term: Term(standing.term),
                 confirmed: standing.confirmed.map(|confirmed| Confirmed {
                     last: LogIndex(confirmed.last),
                     voters: confirmed.voters.into_iter().map(MemberId).collect(),
                 }),
             }),
-            _ => None,
-        },
+            Some(answer::Content::Waiting(_)) => told.waiting.push(member),
+            _ => {}
+        }
+    }
+    told
+}
+
+async fn ask_one(cluster: ClusterId, of: &Member, local: u64) -> Option<answer::Content> {
+    let content = question::Content::Suspect(Suspect {
+        member: local,
+        last: 0,
+    });
+    let id = MemberId(of.id);
+    match ask::ask(cluster, id, &of.peer_urls, content, ANSWER_TIMEOUT).await {
+        Ok(answer) => answer.content,
         Err(error) => {
             tracing::info!("remote-peer-id" = %id, %error, "a member does not say how to heal");
             None
