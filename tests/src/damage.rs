@@ -1,18 +1,19 @@
 //! Damaged disks: a member of three whose files are not what it wrote heals from the others, without an operator, under the
-//! same identity, and nothing that was acknowledged is lost. One that has lost everything is not taken back. A commit to the
+//! same identity, and nothing that was acknowledged is lost; so do two of five at the same time. One that has lost everything is not taken back. A commit to the
 //! backend that a loss of power has torn is made good from the member's own log.
 //!
 //! Whole processes on loopback. Clients write through all members while one is down, its files are damaged, and it
 //! comes back; at the end all members must hold every acknowledged write, and the same hash.
 
+mod segments;
 mod torn;
-mod ward;
+pub(crate) mod ward;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
-use ward::{Ward, block_on, files, flip_in_the_middle, flip_values};
+use ward::{Ward, block_on, files, flip_in_the_middle, flip_values, rot, used_segments};
 
 /// What to run.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -25,10 +26,16 @@ pub struct Options {
     pub only: Vec<String>,
 }
 
+/// What a member says that heals while others cannot help it.
+const WAITED: &str = "others are damaged too and wait";
+
 type Story = (&'static str, fn(&Path, &Path) -> Result<()>);
 
 const STORIES: &[Story] = &[
     ("a flipped bit in the log", flipped_log),
+    ("rot in a log that is written", rot_while_running),
+    ("segments lost and exchanged", segments::lost_and_exchanged),
+    ("two of five logs", two_of_five),
     ("a flipped bit in the backend", flipped_backend),
     ("damage that is read while running", read_damage),
     ("damage and nobody to heal from", nobody_answers),
@@ -79,6 +86,56 @@ fn flipped_log(binary: &Path, folder: &Path) -> Result<()> {
         ward.dir(patient).join("wal.damaged-1").exists(),
         "the damaged log was not kept"
     );
+    ward.end()
+}
+
+/// A disk that rots under a running member, which does not look at what it wrote; its next start does.
+///
+/// covers: D-02, P-KV-03, P-M-05
+fn rot_while_running(binary: &Path, folder: &Path) -> Result<()> {
+    let mut ward = Ward::begin(binary, folder)?;
+    let patient = block_on(ward.leader())?;
+    let segment = used_segments(&ward.dir(patient).join("wal"))?.swap_remove(0);
+    rot(&segment)?;
+    ward.work_a_while()?;
+    ward.kill(patient)?;
+    ward.work_a_while()?;
+    ward.start(patient)?;
+    ensure!(
+        ward.log(patient)?.contains("corrupt data in segment"),
+        "it does not say what it found"
+    );
+    ensure!(
+        ward.dir(patient).join("wal.damaged-1").exists(),
+        "the damaged log was not kept"
+    );
+    ward.end()
+}
+
+/// Each of two needs the answers of all others, and the other one has none: it says that it waits, too.
+///
+/// covers: D-02, P-KV-03, P-M-02, P-M-05
+fn two_of_five(binary: &Path, folder: &Path) -> Result<()> {
+    let mut ward = Ward::of(5, binary, folder)?;
+    let leader = block_on(ward.leader())?;
+    let patients = [leader, (leader + 1) % 5];
+    for patient in patients {
+        ward.kill(patient)?;
+        let segment = files(&ward.dir(patient).join("wal"), "")?.swap_remove(0);
+        flip_in_the_middle(&segment)?;
+    }
+    ward.work_a_while()?;
+    let launched = patients.map(|patient| ward.launch(patient));
+    for (patient, launched) in patients.into_iter().zip(launched) {
+        ward.join(patient, launched?)?;
+        ensure!(
+            ward.dir(patient).join("wal.damaged-1").exists(),
+            "the damaged log was not kept"
+        );
+    }
+    let logs = patients.map(|patient| ward.log(patient));
+    let waited = |log: &Result<String>| log.as_ref().is_ok_and(|log| log.contains(WAITED));
+    ensure!(logs.iter().any(waited), "none has healed beside the other");
     ward.end()
 }
 

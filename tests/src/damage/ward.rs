@@ -1,4 +1,4 @@
-//! Three members of which one is damaged, and the clients that must not notice.
+//! A few members of which a minority is damaged, and the clients that must not notice.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use ferrod_proto::etcdserverpb::{HashKvRequest, PutRequest, RangeRequest, StatusRequest};
+use ferrod_proto::etcdserverpb::{
+    HashKvRequest, MemberAddRequest, PutRequest, RangeRequest, StatusRequest,
+};
 
 use crate::clock::poll;
 use crate::member::{Launched, Member, Setup};
@@ -43,7 +45,12 @@ pub(super) fn block_on<T>(future: impl Future<Output = Result<T>>) -> Result<T> 
 impl Ward {
     /// Three members that have taken some writes, and clients that go on with it.
     pub(super) fn begin(binary: &Path, folder: &Path) -> Result<Ward> {
-        let setups = Setup::cluster(binary, folder, 3)?;
+        Ward::of(3, binary, folder)
+    }
+
+    /// The same with so many members.
+    pub(super) fn of(count: usize, binary: &Path, folder: &Path) -> Result<Ward> {
+        let setups = Setup::cluster(binary, folder, count)?;
         let launched: Vec<_> = setups.iter().map(Setup::launch).collect::<Result<_>>()?;
         let members = launched
             .into_iter()
@@ -78,6 +85,24 @@ impl Ward {
         let alive = self.members.iter().flatten();
         let endpoints = alive.map(|member| member.setup().endpoint());
         *self.endpoints.lock().expect("nobody panics") = endpoints.collect();
+    }
+
+    /// Adds a learner that never comes: whoever leads keeps its log for it.
+    pub(super) fn keep_logs(&self) -> Result<()> {
+        block_on(add_absent_learner(&self.setups[0]))
+    }
+
+    /// Writes until the log of whoever leads has so many segments; returns who does.
+    pub(super) fn fill_segments(&self, count: usize) -> Result<usize> {
+        block_on(async {
+            loop {
+                let leader = self.leader().await?;
+                if used_segments(&self.dir(leader).join("wal"))?.len() >= count {
+                    return Ok(leader);
+                }
+                put_bulk(&self.setups[leader]).await?;
+            }
+        })
     }
 
     async fn put_marked(&self) -> Result<()> {
@@ -151,15 +176,16 @@ impl Ward {
         Ok(())
     }
 
-    /// A healed member counts again: with it and one other there is a majority.
+    /// A healed member counts again: each belongs to a majority that can do without none of its members.
     fn heal_counts(&mut self, setups: &[Setup]) -> Result<()> {
-        for out in 0..setups.len() {
-            self.kill(out)?;
+        let (count, minority) = (setups.len(), (setups.len() - 1) / 2);
+        for out in (0..count).step_by(minority) {
+            let missing: Vec<usize> = (out..out + minority).map(|n| n % count).collect();
+            missing.iter().try_for_each(|number| self.kill(*number))?;
+            let there = &setups[(out + minority) % count];
             let put = async {
                 poll(PATIENCE, async || {
-                    let wire = Wire::connect(&setups[(out + 1) % 3].endpoint())
-                        .await
-                        .ok()?;
+                    let wire = Wire::connect(&there.endpoint()).await.ok()?;
                     let request = PutRequest {
                         key: format!("without {out}").into(),
                         ..PutRequest::default()
@@ -170,7 +196,7 @@ impl Ward {
                 .with_context(|| format!("no majority without {out}"))
             };
             block_on(put)?;
-            self.start(out)?;
+            missing.iter().try_for_each(|number| self.start(*number))?;
         }
         block_on(same_hash(setups))
     }
@@ -351,6 +377,70 @@ pub(super) fn files(dir: &Path, ending: &str) -> Result<Vec<PathBuf>> {
     paths.retain(|path| path.to_string_lossy().ends_with(ending));
     paths.sort();
     Ok(paths)
+}
+
+/// The segments of a log that something was written to, in their order.
+pub(crate) fn used_segments(wal: &Path) -> Result<Vec<PathBuf>> {
+    let mut segments = files(wal, ".wal")?;
+    // A prepared one begins with zeros.
+    segments.retain(|path| head(path).is_ok_and(|head| head == *b"FERRODWL"));
+    Ok(segments)
+}
+
+fn head(path: &Path) -> std::io::Result<[u8; 8]> {
+    use std::io::Read as _;
+    let mut head = [0; 8];
+    std::fs::File::open(path)?.read_exact(&mut head)?;
+    Ok(head)
+}
+
+/// Adds a learner that nobody starts.
+pub(crate) async fn add_absent_learner(setup: &Setup) -> Result<()> {
+    let wire = Wire::connect(&setup.endpoint()).await?;
+    let request = MemberAddRequest {
+        peer_ur_ls: vec!["http://127.0.0.1:1".to_owned()],
+        is_learner: true,
+    };
+    let added = poll(PATIENCE, async || {
+        wire.cluster().member_add(request.clone()).await.ok()
+    });
+    added.await.context("no learner can be added")?;
+    Ok(())
+}
+
+/// Writes some megabytes over and over the same keys.
+pub(crate) async fn put_bulk(setup: &Setup) -> Result<()> {
+    let wire = Wire::connect(&setup.endpoint()).await?;
+    for number in 0..16 {
+        let request = PutRequest {
+            key: format!("bulk/{number}").into(),
+            value: vec![b'b'; 1 << 20].into(),
+            ..PutRequest::default()
+        };
+        wire.kv().put(request).await?;
+    }
+    Ok(())
+}
+
+/// Lets two files have each other's names.
+pub(crate) fn swap(one: &Path, other: &Path) -> Result<()> {
+    let aside = one.with_extension("aside");
+    std::fs::rename(one, &aside)?;
+    std::fs::rename(other, one)?;
+    std::fs::rename(&aside, other)?;
+    Ok(())
+}
+
+/// Flips a bit well before the end of what was written to a file, in place: somebody is writing to it.
+pub(super) fn rot(path: &Path) -> Result<()> {
+    use std::os::unix::fs::FileExt as _;
+    let bytes = std::fs::read(path)?;
+    let used = bytes.iter().rposition(|byte| *byte != 0);
+    let place = used.context("the file is not empty")? / 3;
+    let file = std::fs::OpenOptions::new().write(true).open(path)?;
+    file.write_all_at(&[bytes[place] ^ 0x04], place as u64)?;
+    file.sync_all()?;
+    Ok(())
 }
 
 /// Flips a bit in the middle of what was written to a file.
