@@ -55,6 +55,7 @@ const CHECKS: &[Check] = &[
     ("a directory that is a file", disk::directory_is_a_file),
     ("a flipped bit in the log", disk::flipped_bit),
     ("a cut log", disk::cut_log),
+    ("a lost segment of the log", disk::lost_segment),
     ("a full disk", disk::full_disk),
 ];
 

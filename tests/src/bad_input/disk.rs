@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::operator::{ends, refuses, text};
 use super::{Ended, Ground, block_on, check_kept, put};
+use crate::damage::ward::{add_absent_learner, put_bulk, swap, used_segments};
 use crate::member::{Member, Setup};
 use crate::wire::Wire;
 
@@ -60,16 +61,53 @@ pub(super) fn flipped_bit(ground: &Ground) -> Result<Ended> {
     let output = ends(&mut setup.command())?;
     let name = segment.file_name().unwrap_or_default().to_string_lossy();
     refuses(&output, &["corrupt", "checksum", "damage", "crc"])?;
-    ensure!(
-        text(&output).contains(&*name),
-        "the file {name} is not named: {}",
-        text(&output)
-    );
+    for word in [&*name, "at byte"] {
+        ensure!(
+            text(&output).contains(word),
+            "{word:?} is not named: {}",
+            text(&output)
+        );
+    }
     ensure!(
         std::fs::read(&segment)? == bytes,
         "the damaged file was touched"
     );
     Ok(Ended::Passed)
+}
+
+/// Of a sole voter nobody can tell what was in a segment that is gone, or which of two is which.
+///
+/// covers: D-05
+pub(super) fn lost_segment(ground: &Ground) -> Result<Ended> {
+    let setup = ground.setup()?;
+    let wal = setup.data_dir().join("member/wal");
+    let member = setup.start()?;
+    fill(&member, KEYS)?;
+    block_on(add_absent_learner(&setup))?;
+    while used_segments(&wal)?.len() < 3 {
+        block_on(put_bulk(&setup))?;
+    }
+    member.kill()?;
+    let segments = used_segments(&wal)?;
+    let aside = ground.path().join("aside");
+    std::fs::rename(&segments[1], &aside)?;
+    refuses_as_it_is(&setup, &["missing"])?;
+    std::fs::rename(&aside, &segments[1])?;
+    swap(&segments[1], &segments[2])?;
+    refuses_as_it_is(&setup, &["holds segment"])?;
+    swap(&segments[1], &segments[2])?;
+    let mut member = setup.start()?;
+    block_on(check_kept(&mut member, KEYS))?;
+    Ok(Ended::Passed)
+}
+
+/// A start fails for a reason with one of these words, and leaves the log alone.
+fn refuses_as_it_is(setup: &Setup, words: &[&str]) -> Result<()> {
+    let wal = setup.data_dir().join("member/wal");
+    let before = contents(&wal)?;
+    refuses(&ends(&mut setup.command())?, words)?;
+    ensure!(before == contents(&wal)?, "the damaged log was touched");
+    Ok(())
 }
 
 /// A log that is cut in its middle has lost synced records: nothing may be served in their place.
