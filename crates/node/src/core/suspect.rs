@@ -35,6 +35,21 @@
 //! then; and should such a request still be on its way and be granted to the new S, then S as a candidate of the same term
 //! has a log that is no older than what the request said, see below.
 //!
+//! *Members that were removed* are not asked, and X may be one. Let C0 be the configuration by which it campaigns, and M
+//! the majority of C0 that it wins t with. Configurations change by one voter at a time, and majorities of neighbours meet.
+//! If L's configuration is C0 or its neighbour, M meets the voters outside of D: so some Z of M was asked. Else two changes
+//! at least lie between them. The first one makes C1 of C0; the second one was acknowledged by a majority of C1, so by some
+//! m of M. If m did that after its vote for X, whoever counted it led a term of at least t, and L knows that it is
+//! committed, by messages of no lower term: so L told a term of at least t. If m did it before its vote, then X had the
+//! second change in its log when it campaigned. But no leader proposes that before it has applied the first one, so the
+//! append that brought it brought a commit index beyond the first one, too, and both are on disk in one batch
+//! (`core/ready.rs`). raft-rs does not campaign while a change that is known to be committed is not applied (`hup`). So X
+//! would have campaigned by C1.
+//!
+//! What is left open here: Z may vote for X after it has told its term, for as long as it has not applied X's removal; from
+//! then on it does not hear X. That takes an X that does not know of its removal, and of which one candidacy outlasts S's
+//! restart, the round that confirms L, and the loss of L after that.
+//!
 //! *Entries.* Let e be an entry that is committed, now or later, by a majority C of which some have forgotten that they
 //! acknowledged it. Whoever is elected later has a majority E, and some m of C is in E. Who has forgotten something does
 //! not vote before it is healed, so either m has forgotten nothing, or it has e again, see below; and the new leader has e.
