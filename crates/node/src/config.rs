@@ -69,6 +69,9 @@ pub struct Limits {
     pub reads_max: usize,
     /// Bytes of log that is not needed here any more, kept on disk for peers that lag.
     pub lagging_bytes_max: u64,
+    /// The same while a copy of the state is on its way to one of them, until it has caught up: were what follows the copy gone by
+    /// then, it would need another.
+    pub copying_bytes_max: u64,
     /// Bytes of applied entries kept in memory for peers that lag.
     pub log_bytes_max: u64,
     /// The same while there is no peer.
@@ -87,6 +90,7 @@ impl Default for Limits {
             waiting_bytes_max: 16 << 20,
             reads_max: 256 << 10,
             lagging_bytes_max: 256 << 20,
+            copying_bytes_max: 4 << 30,
             log_bytes_max: 64 << 20,
             log_bytes_max_alone: 1 << 20,
         }

@@ -501,7 +501,11 @@ impl<S: StateMachine, T: Transport> Engine<S, T> {
             let job = WriteJob::Release {
                 flushed: index,
                 wanted: self.core.wanted_from().unwrap_or(index),
-                wanted_bytes_max: self.limits.lagging_bytes_max,
+                wanted_bytes_max: if self.core.is_copying() {
+                    self.limits.copying_bytes_max
+                } else {
+                    self.limits.lagging_bytes_max
+                },
             };
             let news = self.crew.write(job, here)?;
             self.inputs.extend(news);

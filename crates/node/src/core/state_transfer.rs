@@ -87,6 +87,12 @@ impl Core {
         lacks.into_iter().chain(follows).min()
     }
 
+    /// Whether a copy of the state is on its way to a member, or a member catches up from one.
+    #[must_use]
+    pub fn is_copying(&self) -> bool {
+        self.raft.store().transfers.lowest().is_some()
+    }
+
     /// A copy can be sent, or there is none. raft-rs would ask at the next heartbeat only.
     pub(super) fn state_offered(
         &mut self,

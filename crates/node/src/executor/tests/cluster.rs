@@ -180,6 +180,8 @@ pub(super) struct Cluster {
     proposals: u64,
     /// Members that hear nothing and are not heard.
     pub(super) cut_off: Vec<MemberId>,
+    /// Copies of the state stay on their way.
+    pub(super) copies_wait: bool,
 }
 
 pub(super) const ALL: [MemberId; 3] = [MemberId(1), MemberId(2), MemberId(3)];
@@ -208,6 +210,7 @@ impl Cluster {
             lagging_bytes_max,
             proposals: 0,
             cut_off: Vec::new(),
+            copies_wait: false,
         };
         let initial = ALL.map(|member| ConfChange {
             id: 0,
@@ -336,8 +339,18 @@ impl Cluster {
         }
         let parcels = std::mem::take(&mut *self.network.lock().unwrap());
         for parcel in parcels {
-            self.deliver(parcel);
+            if self.copies_wait && parcel.copy.is_some() {
+                self.network.lock().unwrap().push_back(parcel);
+            } else {
+                self.deliver(parcel);
+            }
         }
+    }
+
+    /// Whether a copy of the state is on its way.
+    pub(super) fn has_copy_under_way(&self) -> bool {
+        let network = self.network.lock().unwrap();
+        network.iter().any(|parcel| parcel.copy.is_some())
     }
 
     fn deliver(&mut self, parcel: Parcel) {

@@ -16,6 +16,13 @@ fn lagging(mut cluster: Cluster) -> (Cluster, MemberId) {
     let leader = cluster.elect();
     let behind = ALL.into_iter().find(|member| *member != leader).unwrap();
     cluster.cut_off = vec![behind];
+    fill_and_flush(&mut cluster, leader);
+    cluster.cut_off.clear();
+    (cluster, behind)
+}
+
+/// More than the logs keep for nothing.
+fn fill_and_flush(cluster: &mut Cluster, leader: MemberId) {
     let mut last = cluster.propose(leader);
     for _ in 0..40 {
         last = cluster.propose(leader);
@@ -28,8 +35,6 @@ fn lagging(mut cluster: Cluster) -> (Cluster, MemberId) {
         site.running.as_ref().unwrap().handle().flushed(applied);
     }
     cluster.run_for(Duration::from_millis(200));
-    cluster.cut_off.clear();
-    (cluster, behind)
 }
 
 /// covers: N-09, Q-14, Q-15, Q-16
@@ -53,6 +58,21 @@ fn a_member_that_lags_less_gets_entries_from_the_log_on_disk() {
         cluster.settle();
         assert_eq!(cluster.site(behind).told.lock().unwrap().installed, 0);
     }
+}
+
+/// Otherwise a copy that takes long would end in another one, for ever.
+///
+/// covers: N-09, Q-14
+#[test]
+fn what_follows_a_copy_is_kept_while_it_is_on_its_way() {
+    let (mut cluster, behind) = with_a_lagging_member(5);
+    cluster.copies_wait = true;
+    cluster.run_until(|cluster| cluster.has_copy_under_way());
+    let leader = cluster.elect();
+    fill_and_flush(&mut cluster, leader);
+    cluster.copies_wait = false;
+    cluster.settle();
+    assert_eq!(cluster.site(behind).told.lock().unwrap().installed, 1);
 }
 
 /// covers: N-09, Q-14
