@@ -27,6 +27,7 @@ pub mod logging;
 pub mod peer;
 pub mod version;
 
+mod background;
 mod divergence;
 mod engine;
 mod grpc;

@@ -80,7 +80,10 @@ pub(crate) const CLUSTER: &[Scenario] = &[
         keys: 0,
         value_len: 1 << 10,
         kind: Kind::Rejoin,
-        demands: &[("back in step", at_most(0.7, 0.3))],
+        demands: &[
+            ("back in step", at_most(0.7, 0.3)),
+            ("loss of put rate against after", below(10.0, 5.0)),
+        ],
     },
     Scenario {
         name: "failover",

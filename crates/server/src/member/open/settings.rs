@@ -54,6 +54,11 @@ fn node_limits(config: &Config) -> ferrod_node::Limits {
     let request = config.limits.request_bytes_max as u64;
     ferrod_node::Limits {
         proposal_bytes_max: limits.proposal_bytes_max.max(request),
+        // Copies leave at twice the pace at which the log grows, and no state is larger than the quota.
+        copying_bytes_max: match config.storage.quota.bytes() {
+            Some(quota) => (quota / 2).max(limits.lagging_bytes_max),
+            None => limits.copying_bytes_max,
+        },
         ..limits
     }
 }

@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
 
+use crate::background;
 use crate::config::GoDuration;
 use crate::logging::error_chain;
 use crate::peer::context::Context;
@@ -267,9 +268,9 @@ impl Reception {
         receiver: Box<Receiver>,
     ) -> Result<u64, String> {
         let (pieces, to_disk) = mpsc::channel(PIECES_WAITING);
-        let writing = tokio::task::spawn_blocking(move || write(receiver, to_disk));
+        let writing = background::run("state-write", move || write(receiver, to_disk));
         let broken = self.carry(incoming, pieces).await;
-        let Ok((receiver, written)) = writing.await else {
+        let Some((receiver, written)) = writing.await else {
             self.context.states.receptions.end(None);
             return Err("a thread is gone".to_owned());
         };
@@ -316,7 +317,7 @@ impl Reception {
     async fn finish(&self, receiver: Box<Receiver>) -> Result<u64, String> {
         let bytes = receiver.come().bytes;
         let (index, term) = (self.copy.index, self.copy.index_term);
-        let finished = tokio::task::spawn_blocking(move || {
+        let finished = background::run("state-finish", move || {
             let header = receiver.header();
             let announced =
                 |h: &ferrod_snapshot::Header| (h.applied_index, h.applied_term) == (index, term);
@@ -331,7 +332,7 @@ impl Reception {
         });
         let finished = finished
             .await
-            .unwrap_or_else(|error| Err(error.to_string()));
+            .unwrap_or_else(|| Err("a thread is gone".to_owned()));
         let complete = finished.is_ok().then_some((self.copy, bytes));
         self.context.states.receptions.end(complete);
         finished?;
@@ -356,7 +357,7 @@ impl Reception {
 
     async fn give_up(&self, receiver: Box<Receiver>) {
         // Removing what has come may take long.
-        let _gone = tokio::task::spawn_blocking(move || drop(receiver)).await;
+        let _gone = background::run("state-drop", move || drop(receiver)).await;
         self.context.states.receptions.end(None);
     }
 
@@ -366,7 +367,7 @@ impl Reception {
         tokio::spawn(async move {
             tokio::time::sleep(PARKED_TIMEOUT).await;
             let forgotten = context.states.receptions.unpark(number);
-            let _gone = tokio::task::spawn_blocking(move || drop(forgotten)).await;
+            let _gone = background::run("state-drop", move || drop(forgotten)).await;
         });
     }
 }

@@ -38,14 +38,16 @@ pub(crate) async fn rejoin(stand: &mut Stand) -> Result<Vec<Measure>> {
     fill(stand, keys).await?;
     let quiet = come_back(stand, lost, keys, &Meter::new()).await?;
     lose(stand, lost)?;
-    let (before, meanwhile) = write_beside(stand, lost, keys).await?;
-    let loss = 1.0 - meanwhile / before;
+    let rates = write_beside(stand, lost, keys).await?;
+    let loss = |without: f64| (1.0 - rates.meanwhile / without).max(0.0) * 100.0;
     Ok(vec![
         measure("back in step", "ms", quiet.lasted.as_secs_f64() * 1e3),
         measure("cpu of the others", "ms", quiet.used_us as f64 / 1e3),
-        measure("put rate before", "1/s", before),
-        measure("put rate meanwhile", "1/s", meanwhile),
-        measure("loss of put rate", "%", loss.max(0.0) * 100.0),
+        measure("put rate of two members before", "1/s", rates.before),
+        measure("put rate meanwhile", "1/s", rates.meanwhile),
+        measure("put rate of all members after", "1/s", rates.after),
+        measure("loss of put rate against before", "%", loss(rates.before)),
+        measure("loss of put rate against after", "%", loss(rates.after)),
     ])
 }
 
@@ -97,8 +99,18 @@ fn lose(stand: &mut Stand, lost: usize) -> Result<()> {
     Ok(())
 }
 
-/// Puts per second at the others, before a member comes back and until it is in step.
-async fn write_beside(stand: &mut Stand, lost: usize, keys: u64) -> Result<(f64, f64)> {
+/// Puts per second at the others.
+struct Rates {
+    /// While one member is gone.
+    before: f64,
+    /// From the start of its successor until that is in step.
+    meanwhile: f64,
+    /// With all members, on the same processor.
+    after: f64,
+}
+
+/// Writes before a member comes back, until it is in step, and when it is.
+async fn write_beside(stand: &mut Stand, lost: usize, keys: u64) -> Result<Rates> {
     let ports = stand.ports();
     let others: Vec<u16> = (0..ports.len())
         .filter(|at| *at != lost)
@@ -110,13 +122,16 @@ async fn write_beside(stand: &mut Stand, lost: usize, keys: u64) -> Result<(f64,
     })
     .await?;
     let size = stand.size;
-    tokio::time::sleep(Duration::from_secs_f64(size.warm())).await;
-    let (count, began) = (meter.total(), now());
-    tokio::time::sleep(Duration::from_secs_f64(size.seconds)).await;
-    let before = (meter.total() - count) as f64 / (now() - began).as_secs_f64();
-
+    let rate = async || {
+        tokio::time::sleep(Duration::from_secs_f64(size.warm())).await;
+        let (count, began) = (meter.total(), now());
+        tokio::time::sleep(Duration::from_secs_f64(size.seconds)).await;
+        (meter.total() - count) as f64 / (now() - began).as_secs_f64()
+    };
+    let before = rate().await;
     let back = come_back(stand, lost, keys, &meter).await?;
     let meanwhile = back.counted as f64 / back.lasted.as_secs_f64();
+    let after = rate().await;
     meter.stop();
     finish(writing).await?;
     ensure!(
@@ -124,7 +139,11 @@ async fn write_beside(stand: &mut Stand, lost: usize, keys: u64) -> Result<(f64,
         "{} puts were refused",
         meter.refused()
     );
-    Ok((before, meanwhile))
+    Ok(Rates {
+        before,
+        meanwhile,
+        after,
+    })
 }
 
 async fn fill(stand: &Stand, keys: u64) -> Result<()> {
