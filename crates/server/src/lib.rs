@@ -33,6 +33,7 @@ mod engine;
 mod grpc;
 mod mailbox;
 mod member;
+mod note_file;
 mod probe;
 mod serve;
 mod suspect;

@@ -15,7 +15,7 @@ use ferrod_store::ClusterView;
 use tokio::sync::watch;
 use tonic::Status;
 
-pub(crate) use mark::{Mark, Plan, path as mark_path, sync as sync_dir};
+pub(crate) use mark::{Mark, Plan, path as mark_path};
 
 use crate::grpc::status;
 use crate::logging::error_chain;

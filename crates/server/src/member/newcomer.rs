@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use super::Error;
 use crate::engine::Engine;
+use crate::note_file::sync as sync_dir;
 use crate::peer::Newcomer;
-use crate::suspect::sync_dir;
 
 const FILE: &str = "newcomer";
 /// Between two looks at who has believed it.

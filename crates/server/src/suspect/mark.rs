@@ -1,20 +1,17 @@
 //! The mark of a suspect member: a small file beside its log and its backend.
 //!
-//! The file is there from the moment damage is found until the member is healed, so it survives every restart. Its first
-//! line is `ferrod suspect 1 CRC`, with the CRC-32C of everything behind it in eight hex digits; then follows a JSON
-//! object. A file that does not check out says nothing but that the member is suspect, which is enough: forgetting the
-//! rest only means that the peers are asked again.
+//! The file is there from the moment damage is found until the member is healed, so it survives every restart. One that
+//! does not check out says nothing but that the member is suspect, which is enough: forgetting the rest only means that the
+//! peers are asked again.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-const FILE: &str = "suspect";
-const TEMPORARY: &str = "suspect.tmp";
-const MAGIC: &str = "ferrod suspect 1";
+use crate::note_file::{Found, NoteFile};
+
+const FILE: NoteFile = NoteFile::named("suspect");
 
 /// What is known of a suspect member.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,14 +45,14 @@ impl Mark {
     /// # Errors
     /// If nobody can tell.
     pub(crate) fn read(dir: &Path) -> io::Result<Option<Mark>> {
-        match fs::read(path(dir)) {
-            Ok(bytes) => Ok(Some(Mark::decode(&bytes).unwrap_or_else(|| Mark {
+        Ok(match FILE.read(dir)? {
+            Found::Whole(mark) => Some(mark),
+            Found::Damaged => Some(Mark {
                 reason: "the mark of a suspect member is damaged itself".to_owned(),
                 plan: None,
-            }))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+            }),
+            Found::Nothing => None,
+        })
     }
 
     /// Makes the mark durable, in place of an earlier one.
@@ -63,15 +60,7 @@ impl Mark {
     /// # Errors
     /// If the disk refuses; the earlier one is still there then, or this one is.
     pub(crate) fn write(&self, dir: &Path) -> io::Result<()> {
-        let temporary = dir.join(TEMPORARY);
-        let mut options = OpenOptions::new();
-        options.create(true).truncate(true).write(true).mode(0o600);
-        let mut file = options.open(&temporary)?;
-        file.write_all(&self.encode()?)?;
-        file.sync_all()?;
-        drop(file);
-        fs::rename(&temporary, path(dir))?;
-        sync(dir)
+        FILE.write(dir, self)
     }
 
     /// Removes the mark, durably: the member is healed.
@@ -79,39 +68,19 @@ impl Mark {
     /// # Errors
     /// If the disk refuses; the member is suspect at its next start then, and heals again.
     pub(crate) fn clear(dir: &Path) -> io::Result<()> {
-        fs::remove_file(path(dir))?;
-        sync(dir)
-    }
-
-    fn encode(&self) -> io::Result<Vec<u8>> {
-        let body = serde_json::to_vec_pretty(self)?;
-        let mut bytes = format!("{MAGIC} {:08x}\n", crc32c::crc32c(&body)).into_bytes();
-        bytes.extend(body);
-        Ok(bytes)
-    }
-
-    fn decode(bytes: &[u8]) -> Option<Mark> {
-        let rest = bytes.strip_prefix(MAGIC.as_bytes())?.strip_prefix(b" ")?;
-        let (sum, rest) = rest.split_at_checked(8)?;
-        let body = rest.strip_prefix(b"\n")?;
-        let sum = u32::from_str_radix(std::str::from_utf8(sum).ok()?, 16).ok()?;
-        let whole = crc32c::crc32c(body) == sum;
-        whole.then(|| serde_json::from_slice(body).ok()).flatten()
+        FILE.remove(dir)
     }
 }
 
 /// Where the mark of the member in this directory is, or would be.
 pub(crate) fn path(dir: &Path) -> PathBuf {
-    dir.join(FILE)
-}
-
-/// Makes the names in a directory durable.
-pub(crate) fn sync(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
+    FILE.path(dir)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn mark() -> Mark {

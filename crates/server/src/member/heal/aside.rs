@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::system;
 use crate::member::Error;
 use crate::member::data_dir::DataDir;
-use crate::suspect::sync_dir;
+use crate::note_file::sync as sync_dir;
 
 /// The lowest number under which nothing is kept yet.
 pub(super) fn free_number(dir: &DataDir) -> u32 {
