@@ -88,7 +88,7 @@ fn catch_up(core: &mut Core, actions: &mut Vec<Action>) -> bool {
                 },
                 Action::ApplyChange(change) => Input::Applied(change.committed.index),
                 Action::InstallState(state) => Input::Applied(state.index),
-                Action::Contradicted(_) => return false,
+                Action::Contradicted(_) | Action::Forgotten(_) => return false,
                 _ => continue,
             };
             core.handle(done, actions);

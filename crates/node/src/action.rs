@@ -148,6 +148,8 @@ pub enum Action {
     },
     /// The member must stop, and a person must find out which of two logs is right.
     Contradicted(Contradiction),
+    /// The member must stop: it has forgotten what it acknowledged.
+    Forgotten(Forgotten),
     /// These proposals are not in the log and will never be.
     Dropped {
         /// Their names.
@@ -174,6 +176,23 @@ pub struct Contradiction {
     pub ours: Term,
     /// The term of the leader's entry.
     pub theirs: Term,
+}
+
+/// This member's log is shorter than what it has acknowledged to the leader that it follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "member {leader}, which leads term {leader_term}, counts on entry {counted} of this member, whose log \
+     ends at {last}: its disk was put back to an older copy, or has lost what it had made durable"
+)]
+pub struct Forgotten {
+    /// Who leads.
+    pub leader: MemberId,
+    /// The term it leads.
+    pub leader_term: Term,
+    /// This member has acknowledged everything up to here.
+    pub counted: LogIndex,
+    /// The last entry that it has.
+    pub last: LogIndex,
 }
 
 /// A batch for the log, written in the order of the batches.

@@ -15,6 +15,7 @@ mod logger;
 mod mem_log;
 mod outbox;
 mod propose;
+mod put_back;
 mod reads;
 mod ready;
 mod state_transfer;
@@ -38,8 +39,8 @@ use self::waiting::Waiting;
 use crate::recovered::Start;
 use crate::{
     Action, AppliedChange, ConfChange, ConfChangeKind, ConfState, Config, Contradiction, Error,
-    Input, LogIndex, MemberId, PeerBody, PeerMessage, Progress, Proposal, ReadFailure, ReadyNumber,
-    Recovered, Refusal, Severity, SoftState, StartingPoint, Term,
+    Forgotten, Input, LogIndex, MemberId, PeerBody, PeerMessage, Progress, Proposal, ReadFailure,
+    ReadyNumber, Recovered, Refusal, Severity, SoftState, StartingPoint, Term,
 };
 
 /// One raft member.
@@ -196,7 +197,7 @@ impl Core {
 
     // Peers.
 
-    fn peer(&mut self, message: PeerMessage, actions: &mut Vec<Action>) {
+    fn peer(&mut self, mut message: PeerMessage, actions: &mut Vec<Action>) {
         if self.is_deaf_to(&message.body) {
             return;
         }
@@ -205,6 +206,9 @@ impl Core {
         }
         if let PeerBody::HeartbeatAnswer { commit, .. } = &message.body {
             self.hear_commit(message.from, *commit);
+        }
+        if let PeerBody::Heartbeat { commit, .. } = &mut message.body {
+            *commit = self.commit_within_log(*commit);
         }
         match message.body {
             PeerBody::Propose(forward) => self.take_forward(message.from, forward, actions),
@@ -242,7 +246,7 @@ impl Core {
 
     /// Drops a message. A leader of this very configuration whose log differs from what is committed
     /// here is more than one bad message: one of the two has lost what somebody was promised, and
-    /// going on would make it worse.
+    /// going on would make it worse. So is one that counts on entries that this member has lost.
     fn refuse(&mut self, message: PeerMessage, refusal: Refusal, actions: &mut Vec<Action>) {
         let PeerMessage {
             from, term, body, ..
@@ -256,21 +260,27 @@ impl Core {
             actions.push(Action::RefuseState(state));
         }
         actions.push(Action::Refused { from, refusal });
-        if let Refusal::Contradiction {
-            index,
-            ours,
-            theirs,
-        } = refusal
-            && leads
-            && self.raft.raft.prs().get(from.0).is_some()
-        {
-            actions.push(Action::Contradicted(Contradiction {
-                leader: from,
-                leader_term: term,
+        match refusal {
+            Refusal::Contradiction {
                 index,
                 ours,
                 theirs,
-            }));
+            } if leads && self.raft.raft.prs().get(from.0).is_some() => {
+                actions.push(Action::Contradicted(Contradiction {
+                    leader: from,
+                    leader_term: term,
+                    index,
+                    ours,
+                    theirs,
+                }));
+            }
+            Refusal::Forgotten { counted, last } => actions.push(Action::Forgotten(Forgotten {
+                leader: from,
+                leader_term: term,
+                counted,
+                last,
+            })),
+            _ => {}
         }
     }
 

@@ -446,6 +446,7 @@ impl<S: StateMachine, T: Transport> Engine<S, T> {
             Action::ReadFailed { reads, reason } => self.answer(&reads, Err(reason)),
             Action::Refused { from, refusal } => self.transport.refused(from, refusal),
             Action::Contradicted(contradiction) => return Err(contradiction.into()),
+            Action::Forgotten(forgotten) => return Err(forgotten.into()),
             Action::Dropped { ids, reason } => self.observer.dropped(ids, reason),
         }
         Ok(())

@@ -88,6 +88,9 @@ pub enum Error {
     /// lost on one of the two.
     #[error("logs of members contradict each other")]
     Contradiction(#[from] crate::Contradiction),
+    /// The member has acknowledged what its log does not have any more.
+    #[error("this member has forgotten entries that it acknowledged")]
+    Forgotten(#[from] crate::Forgotten),
     /// The log was empty where it must not be, or held something where it must be empty.
     #[error("log {0}")]
     Log(&'static str),

@@ -99,7 +99,7 @@ mod status;
 
 pub use self::core::Core;
 pub use action::{
-    Action, AppliedChange, Batch, CommittedChange, Contradiction, Input, Role, SoftState,
+    Action, AppliedChange, Batch, CommittedChange, Contradiction, Forgotten, Input, Role, SoftState,
 };
 pub use conf::{ConfChange, ConfChangeKind, ConfState};
 pub use config::{Config, Limits, LogSink, Severity};

@@ -29,6 +29,14 @@ pub enum Refusal {
     /// It commits or accepts what this log does not hold.
     #[error("commits or accepts what is not in the log")]
     BeyondLog,
+    /// A leader counts on entries of this log that it no longer has.
+    #[error("the leader counts on entry {counted} of this log, which ends at {last}")]
+    Forgotten {
+        /// Up to where the leader counts on it.
+        counted: LogIndex,
+        /// Where it ends.
+        last: LogIndex,
+    },
     /// A copy of the state that no leader of this member can have.
     #[error("copy of an impossible state, or of one without this member")]
     State,
@@ -78,6 +86,7 @@ impl Refusal {
             Refusal::Entries => "entries",
             Refusal::ConfChange => "conf_change",
             Refusal::BeyondLog => "beyond_log",
+            Refusal::Forgotten { .. } => "forgotten",
             Refusal::State => "state",
             Refusal::Context => "context",
             Refusal::Size => "size",
@@ -107,6 +116,7 @@ impl Refusal {
             | Refusal::Entries
             | Refusal::ConfChange
             | Refusal::BeyondLog
+            | Refusal::Forgotten { .. }
             | Refusal::State
             | Refusal::Context
             | Refusal::Vote

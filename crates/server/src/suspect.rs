@@ -69,24 +69,41 @@ impl Suspicion {
     pub(crate) fn raise(&self, reason: &str) -> bool {
         let members = &self.cluster.load().members;
         let voters = members.present.values().filter(|m| !m.is_learner).count();
-        if voters < HEALING_VOTERS_MIN {
+        // A member that has not read its log yet may know of none: its next start asks who there is.
+        if (1..HEALING_VOTERS_MIN).contains(&voters) {
             tracing::error!(reason, "found damage, and too few members to heal from");
             return false;
         }
-        tracing::error!(reason, "found damage; this member is suspect from now on");
+        tracing::error!(reason, "this member is suspect from now on");
         if let Err(error) = self.mark(reason) {
             // Without a mark, the next start or the next reader finds the damage again.
             let error = error_chain(&error);
             tracing::error!(error, "failed to mark this member as suspect");
         }
-        let text = format!("this member is suspect and heals at its next start: {reason}");
+        self.stop(format!(
+            "this member is suspect and heals at its next start: {reason}"
+        ));
+        true
+    }
+
+    /// As [`Suspicion::raise`], for a member that has forgotten what it promised: if nobody can heal it, it stops all the same.
+    pub(crate) fn must_heal(&self, reason: &str) {
+        if !self.raise(reason) {
+            self.stop(format!(
+                "this member must not go on, and a cluster of fewer than three voting members cannot heal it: {reason}; put \
+                 its latest data back, or add it anew with an empty directory to a cluster that goes on without it"
+            ));
+        }
+    }
+
+    /// Has the member stop, suspect or not.
+    pub(crate) fn stop(&self, text: String) {
         // Nobody listens any more when the member stops anyway.
         let _first = self.fatal.send_if_modified(|fatal| {
             let first = fatal.is_none();
             fatal.get_or_insert(text);
             first
         });
-        true
     }
 
     /// The status of a read that failed. Damage makes the member suspect.

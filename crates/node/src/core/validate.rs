@@ -4,7 +4,7 @@
 //!
 //! | raft-rs 0.7.0 | reached by | refused as |
 //! |---|---|---|
-//! | `commit_to` beyond the last index | a heartbeat's commit index | `BeyondLog` |
+//! | `commit_to` beyond the last index | a heartbeat's commit index | `Forgotten`, `BeyondLog`; see `put_back.rs` |
 //! | `append`, `truncate_and_append`: gaps | entries that do not follow each other | `Entries` |
 //! | `maybe_append`: conflict with what is committed | entries that contradict it | `Contradiction` |
 //! | arithmetic on indexes and terms | numbers near the end of their range | `Number` |
@@ -17,8 +17,9 @@
 //! Beyond panics it keeps away what makes raft-rs believe an impossible peer: an acknowledgement of
 //! entries that were never made, a second leader of a term, a vote for a log that cannot be. A peer
 //! that is broken or hostile must not be able to stop this member, so each message is judged against
-//! a [`View`] of the core first. One thing does stop it: proof that a leader's log differs from what
-//! was committed here, for then one of the two has lost data that somebody was promised.
+//! a [`View`] of the core first. Two things do stop it: proof that a leader's log differs from what
+//! was committed here, for then one of the two has lost data that somebody was promised; and a leader
+//! that counts on entries of this member that it no longer has, for then this one has lost them.
 
 use crate::{
     ConfChange, ConfState, Entry, EntryKind, LogIndex, MemberId, PeerBody, PeerMessage, Refusal,
@@ -32,6 +33,9 @@ const NUMBER_MAX: u64 = 1 << 62;
 /// How far above this member's term another's may be: ten elections per second for ten years.
 /// Without a bound one message would use up all terms, and nobody could be elected any more.
 const TERM_LEAP_MAX: u64 = 1 << 32;
+
+/// How far beyond this member's log a leader's commit index may be: so much is nobody's to forget.
+const INDEX_LEAP_MAX: u64 = 1 << 32;
 
 /// Bytes of the context of a read: member, boot, counter.
 const CONTEXT_BYTES: usize = 24;
@@ -158,10 +162,20 @@ fn validate_body(message: &PeerMessage, view: &View<'_>) -> Result<(), Refusal> 
         PeerBody::Heartbeat { commit, context } => {
             short(context)?;
             number(commit.0)?;
-            let stale = message.term < view.term;
-            if !stale && commit.0 > view.last_index {
+            // An old leader only hears that it is old.
+            if message.term < view.term || commit.0 <= view.last_index {
+                return Ok(());
+            }
+            if commit.0 > view.last_index + INDEX_LEAP_MAX {
                 return Err(Refusal::BeyondLog);
             }
+            if message.term == view.term && view.leader == message.from {
+                return Err(Refusal::Forgotten {
+                    counted: *commit,
+                    last: LogIndex(view.last_index),
+                });
+            }
+            // Whoever says this is not known to lead yet; taken without its commit index it is.
             Ok(())
         }
         PeerBody::HeartbeatAnswer { commit, context } => {

@@ -44,6 +44,9 @@ impl Observer for NodeObserver {
     }
 
     fn failed(&self, error: &Error) {
+        if let Error::Forgotten(forgotten) = error {
+            return self.suspicion.must_heal(&forgotten.to_string());
+        }
         self.suspicion.look_at(error);
         let text = crate::logging::error_chain(error);
         // Nobody listens any more when the member stops anyway.

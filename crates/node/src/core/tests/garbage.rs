@@ -238,7 +238,7 @@ fn run(seed: u64, messages: u64) {
                 drop(rig.input(1, Input::Peer(message(&mut dice, &known))));
             }
         }
-        // It stops when logs contradict each other, and is started again.
+        // It stops when logs contradict each other, or a leader counts on more than there is, and is started again.
         if !rig.is_up(1) {
             rig.start(1);
         }

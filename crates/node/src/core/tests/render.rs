@@ -62,6 +62,7 @@ pub(super) fn action(action: &Action) -> Vec<String> {
             format!("refuse {from}: {refusal}{hangs_up}")
         }
         Action::Contradicted(contradiction) => format!("fail: {contradiction}"),
+        Action::Forgotten(forgotten) => format!("fail: {forgotten}"),
         Action::Dropped { ids, reason } => {
             format!("dropped {}: {reason}", numbers(ids.iter().map(|id| id.0)))
         }

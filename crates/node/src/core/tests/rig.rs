@@ -239,7 +239,8 @@ impl Rig {
         for action in &actions {
             self.carry_out(id, action);
         }
-        let fails = |action: &Action| matches!(action, Action::Contradicted(_));
+        let fails =
+            |action: &Action| matches!(action, Action::Contradicted(_) | Action::Forgotten(_));
         if actions.iter().any(fails) {
             self.crash(id);
         }

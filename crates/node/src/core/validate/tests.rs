@@ -300,13 +300,6 @@ fn what_is_beyond_the_log() {
     };
     assert_eq!(judge(2, 5, commits(10)), Ok(()));
     assert_eq!(judge(2, 5, commits(11)), Err(Refusal::BeyondLog));
-    assert_eq!(judge(2, 6, heartbeat(10)), Ok(()));
-    assert_eq!(judge(2, 6, heartbeat(11)), Err(Refusal::BeyondLog));
-    assert_eq!(
-        judge_as(false, false, 2, 4, heartbeat(11)),
-        Ok(()),
-        "an old leader only hears that it is old"
-    );
 }
 
 ///
@@ -399,4 +392,37 @@ fn forwarded_proposals() {
         body: propose(EntryKind::Normal),
     };
     assert_eq!(validate(&astray, &view), Err(Refusal::NotLeader));
+}
+
+/// covers: D-17, Q-13, S-04
+#[test]
+fn only_the_leader_that_is_followed_knows_what_was_forgotten() {
+    let follower = |leader: u64, from: u64, term: u64, commit: u64| {
+        let view = View {
+            leader: MemberId(leader),
+            ..view(&|member| (1..=3).contains(&member.0))
+        };
+        let message = PeerMessage {
+            from: MemberId(from),
+            to: MemberId(1),
+            term: Term(term),
+            body: heartbeat(commit),
+        };
+        validate(&message, &view)
+    };
+    let forgotten = Err(Refusal::Forgotten {
+        counted: LogIndex(11),
+        last: LogIndex(10),
+    });
+    assert_eq!(follower(2, 2, 5, 11), forgotten);
+    assert_eq!(follower(2, 2, 5, 10), Ok(()), "it is all there");
+    assert_eq!(follower(0, 2, 5, 11), Ok(()), "it does not lead yet");
+    assert_eq!(follower(2, 2, 6, 11), Ok(()), "nor that term");
+    assert_eq!(follower(3, 2, 5, 11), Err(Refusal::SecondLeader));
+    assert_eq!(follower(2, 2, 4, 11), Ok(()), "an old leader hears that");
+    let beyond = 10 + INDEX_LEAP_MAX + 1;
+    for (from, term) in [(2, 5), (3, 6)] {
+        let refused = follower(2, from, term, beyond);
+        assert_eq!(refused, Err(Refusal::BeyondLog), "from {from}");
+    }
 }

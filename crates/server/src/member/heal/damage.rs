@@ -86,9 +86,10 @@ fn log_is_damaged(error: &ferrod_node::Error) -> bool {
         | E::CommitBeyondLog { .. }
         | E::AppliedOutsideLog { .. }
         | E::AppliedTerm { .. } => true,
-        // Of these the first comes from a running member, whose log is whole: `core/suspect.rs` of `ferrod-node` tells why
-        // such a member must not heal.
+        // Of these the first two come from a running member. The log of the first is whole: `core/suspect.rs` of `ferrod-node`
+        // tells why it must not heal. The second is marked as suspect by then.
         E::Contradiction(_)
+        | E::Forgotten(_)
         | E::Config(_)
         | E::Log(_)
         | E::StateMachine(_)
