@@ -31,6 +31,7 @@ mod background;
 mod divergence;
 mod engine;
 mod grpc;
+mod lives;
 mod mailbox;
 mod member;
 mod note_file;

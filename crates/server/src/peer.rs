@@ -26,6 +26,7 @@ mod newcomer;
 mod outbox;
 mod pages;
 mod protocol;
+mod recognize;
 mod state;
 mod thread;
 pub(crate) mod waiting;

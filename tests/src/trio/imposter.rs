@@ -9,7 +9,9 @@ use ferrod_proto::etcdserverpb::MemberListRequest;
 use ferrod_proto::peer::message::Body;
 use ferrod_proto::peer::parcel::Content;
 use ferrod_proto::peer::peer_client::PeerClient;
-use ferrod_proto::peer::{self, Hello, Lane, Message, Messages, Parcel, refusal::Reason, reply};
+use ferrod_proto::peer::{
+    self, Hello, Lane, Life, Message, Messages, Parcel, refusal::Reason, reply,
+};
 use prost::Message as _;
 use tokio_stream::StreamExt;
 
@@ -41,6 +43,7 @@ pub(super) async fn is_refused(setups: &[Setup], pid: u32) -> Result<()> {
         protocol: 1,
         protocol_min: 1,
         newcomer: false,
+        life: None,
     };
     let lies = [
         (
@@ -113,6 +116,34 @@ pub(super) async fn is_refused(setups: &[Setup], pid: u32) -> Result<()> {
                 ..honest.clone()
             },
             Reason::Lived,
+        ),
+        (
+            Hello {
+                life: Some(Life {
+                    boot: u64::MAX,
+                    nonces: vec![1],
+                }),
+                ..honest.clone()
+            },
+            Reason::Malformed,
+        ),
+        (
+            Hello {
+                life: Some(Life::default()),
+                ..honest.clone()
+            },
+            Reason::Malformed,
+        ),
+        // The member has been met with a first start of its own.
+        (
+            Hello {
+                life: Some(Life {
+                    boot: 1,
+                    nonces: vec![4711],
+                }),
+                ..honest.clone()
+            },
+            Reason::PutBack,
         ),
     ];
     for (hello, reason) in lies {

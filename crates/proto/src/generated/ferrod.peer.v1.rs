@@ -27,6 +27,21 @@ pub struct Hello {
     /// find it. If the called member knows where, the caller has lived before, and lost everything.
     #[prost(bool, tag = "10")]
     pub newcomer: bool,
+    /// Which start of the caller this is; not set by callers that do not count them.
+    #[prost(message, optional, tag = "11")]
+    pub life: ::core::option::Option<Life>,
+}
+/// Which start of a member this is. A member whose disk was put back to an older copy is found out by those that met a later
+/// one, or another one of the same number.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Life {
+    /// Starts so far, with this one.
+    #[prost(uint64, tag = "1")]
+    pub boot: u64,
+    /// A random number that was drawn for this start, and those of the starts before it: the latest first, one at least, and
+    /// not more than there were starts.
+    #[prost(fixed64, repeated, tag = "2")]
+    pub nonces: ::prost::alloc::vec::Vec<u64>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Parcel {
@@ -90,6 +105,8 @@ pub struct Welcome {
     pub version: ::prost::alloc::string::String,
     #[prost(uint32, tag = "2")]
     pub protocol: u32,
+    #[prost(message, optional, tag = "3")]
+    pub life: ::core::option::Option<Life>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Ping {
@@ -109,6 +126,11 @@ pub struct Refusal {
     pub cluster: u64,
     #[prost(fixed64, tag = "4")]
     pub member: u64,
+    /// Of a caller that was put back: its start as it told, and the latest one that the refusing member has met.
+    #[prost(uint64, tag = "5")]
+    pub told_boot: u64,
+    #[prost(uint64, tag = "6")]
+    pub met_boot: u64,
 }
 /// Nested message and enum types in `Refusal`.
 pub mod refusal {
@@ -138,6 +160,8 @@ pub mod refusal {
         Malformed = 5,
         /// The caller says that it is a newcomer, and is not.
         Lived = 6,
+        /// The caller has forgotten that it was started after this, or that it was started another way.
+        PutBack = 7,
     }
     impl Reason {
         /// String value of the enum field names used in the ProtoBuf definition.
@@ -153,6 +177,7 @@ pub mod refusal {
                 Self::Version => "REASON_VERSION",
                 Self::Malformed => "REASON_MALFORMED",
                 Self::Lived => "REASON_LIVED",
+                Self::PutBack => "REASON_PUT_BACK",
             }
         }
         /// Creates an enum from field names used in the ProtoBuf definition.
@@ -165,6 +190,7 @@ pub mod refusal {
                 "REASON_VERSION" => Some(Self::Version),
                 "REASON_MALFORMED" => Some(Self::Malformed),
                 "REASON_LIVED" => Some(Self::Lived),
+                "REASON_PUT_BACK" => Some(Self::PutBack),
                 _ => None,
             }
         }

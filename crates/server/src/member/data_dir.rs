@@ -4,9 +4,11 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::Error;
 use crate::config::Config;
+use crate::lives::OwnLife;
 
 const LOCK_FILE: &str = "ferrod.lock";
 /// Nobody else reads what clients trust the member with.
@@ -21,12 +23,14 @@ pub(super) struct DataDir {
     pub(super) backend: PathBuf,
     /// Whether a member has lived here before.
     pub(super) initialized: bool,
+    /// This start.
+    pub(super) life: Arc<OwnLife>,
     _lock: File,
 }
 
 impl DataDir {
-    /// Makes the directory if need be and claims it. A member that is `marked` as suspect has lived here, although its
-    /// log may just be gone.
+    /// Makes the directory if need be, claims it, and counts this start in it. A member that is `marked` as suspect has lived
+    /// here, although its log may just be gone.
     ///
     /// # Errors
     /// If another process has it, if it is another program's, or if the system refuses. Nothing in it was touched then.
@@ -47,11 +51,17 @@ impl DataDir {
                 wal.display()
             )));
         }
-        make(&config.member_dir())?;
+        let member = config.member_dir();
+        make(&member)?;
+        let life = OwnLife::begin(&member);
+        let life = life.map_err(|source| {
+            Error::system(format!("count this start in {}", member.display()), source)
+        })?;
         Ok(DataDir {
             wal,
             backend,
             initialized,
+            life: Arc::new(life),
             _lock: lock,
         })
     }

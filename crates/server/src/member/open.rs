@@ -15,11 +15,13 @@ use ferrod_mvcc::{Flusher, Options};
 use ferrod_node::{ConfState, DurableLog, LogIndex, MemberId, OpenedLog, StartingPoint, Term};
 use ferrod_store::Store;
 
+use super::Error;
 use super::alone;
 use super::data_dir::DataDir;
 use super::heal::{Healing, OpenError, of_store};
 use super::join::NewMember;
 use crate::config::Config;
+use crate::lives::{Met, OwnLife};
 pub(super) use log::log_options;
 pub(super) use opened::Opened;
 pub(super) use settings::texts;
@@ -50,6 +52,10 @@ struct Stored {
     flusher: Flusher,
     /// Where the store is in the log.
     from: StartingPoint,
+    /// This start.
+    life: Arc<OwnLife>,
+    /// Whom this member has met.
+    met: Met,
 }
 
 impl Stored {
@@ -71,6 +77,8 @@ impl Stored {
         if config.cluster.force_new && dir.initialized {
             alone::leave_others(config, &mut log, &mut opened, &from)?;
         }
+        let met = Met::read(&config.member_dir());
+        let met = met.map_err(|source| Error::system("read whom this member has met", source))?;
         say_where_it_starts(dir, &opened, &from);
         fail::fail_point!("openAfterBackend");
         Ok(Stored {
@@ -80,6 +88,8 @@ impl Stored {
             store,
             flusher,
             from,
+            life: dir.life.clone(),
+            met,
         })
     }
 }

@@ -18,6 +18,8 @@ use super::protocol::{PROTOCOL, PROTOCOL_MIN};
 use super::state::States;
 use crate::config::Config;
 use crate::ids::ClusterId;
+use crate::lives::{Met, OwnLife};
+use crate::suspect::Suspicion;
 use crate::version::{ETCD_MIN_CLUSTER_VERSION, ETCD_VERSION};
 
 /// Bytes of messages that go into one parcel, beyond one message.
@@ -43,6 +45,11 @@ pub(crate) struct Context {
     pub(crate) committed_at_start: LogIndex,
     /// Whether this member has lived before, as far as it knows.
     pub(crate) newcomer: Newcomer,
+    /// Which start of this member this is.
+    pub(crate) life: Arc<OwnLife>,
+    /// The latest starts of the others that this member has met.
+    pub(crate) met: Met,
+    pub(crate) suspicion: Arc<Suspicion>,
     /// Why the member must stop, once it must.
     pub(crate) fatal: watch::Sender<Option<String>>,
     /// Where the questions of other members go.
@@ -114,6 +121,7 @@ impl Context {
             protocol: PROTOCOL,
             protocol_min: PROTOCOL_MIN,
             newcomer: self.newcomer.is_newcomer(),
+            life: Some(self.life.current().to_wire()),
         }
     }
 
@@ -139,8 +147,7 @@ impl Context {
             return refuse(Reason::Removed, "removed member".to_owned());
         }
         if hello.newcomer && self.has_lived(from) {
-            let text = "the caller has lived before, and has lost its data".to_owned();
-            return refuse(Reason::Lived, text);
+            return Err(self.not_a_newcomer());
         }
         let Some(lane) = Lane::from_wire(hello.lane) else {
             return refuse(Reason::Malformed, "unknown lane".to_owned());
@@ -161,7 +168,14 @@ impl Context {
             text,
             cluster: self.cluster_id.0,
             member: self.local.0,
+            told_boot: 0,
+            met_boot: 0,
         }
+    }
+
+    pub(super) fn not_a_newcomer(&self) -> Refusal {
+        let text = "the caller has lived before, and has lost its data".to_owned();
+        self.refusal(Reason::Lived, text)
     }
 
     /// Whether a member was removed for good.

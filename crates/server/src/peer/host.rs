@@ -114,9 +114,13 @@ impl Ear {
             Ok(admitted) => admitted,
             Err(refusal) => return self.refuse(&hello, refusal).await,
         };
+        if let Err(refusal) = self.context.recognize(&hello).await {
+            return self.refuse(&hello, refusal).await;
+        }
         let welcome = reply::Content::Welcome(Welcome {
             version: ETCD_VERSION.to_owned(),
             protocol: PROTOCOL,
+            life: Some(self.context.life.current().to_wire()),
         });
         self.reply(welcome);
         // It is up, so it can be called too.
@@ -307,6 +311,9 @@ fn complaint(reason: Reason) -> &'static str {
         Reason::Removed => "rejected stream from remote peer because it was removed",
         Reason::Version => "request version incompatible with the server",
         Reason::Lived => "rejected stream from remote peer because it has lost its data",
+        Reason::PutBack => {
+            "rejected stream from remote peer because its data are an older copy of them"
+        }
         Reason::Malformed | Reason::Unknown => "rejected message from remote peer",
     }
 }

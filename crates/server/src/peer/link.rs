@@ -18,6 +18,7 @@ use super::backoff::Backoff;
 use super::context::{Context, PARCEL_BYTES};
 use super::directory::Peer;
 use super::lane::Lane;
+use super::recognize::Unmet;
 use super::{newcomer, protocol, wire};
 
 /// [`OutgoingParcel`] and the parcel of that call are the same bytes.
@@ -66,6 +67,8 @@ pub(super) enum LinkError {
     Refused(Box<Refusal>),
     #[error("{0}")]
     Version(String),
+    #[error("{0}")]
+    Unmet(Unmet),
     #[error("answer that makes no sense")]
     Malformed,
 }
@@ -105,11 +108,16 @@ impl Link {
             }
             let pause = match ended {
                 LinkError::Refused(refusal) => {
-                    self.refused(&refusal);
+                    self.refused(&refusal).await;
                     REFUSED_PAUSE
                 }
                 LinkError::Version(text) => {
-                    self.refused(&self.context.refusal(Reason::Version, text));
+                    self.refused(&self.context.refusal(Reason::Version, text))
+                        .await;
+                    REFUSED_PAUSE
+                }
+                error @ LinkError::Unmet(_) => {
+                    self.complain(&error.to_string());
                     REFUSED_PAUSE
                 }
                 error => {
@@ -166,10 +174,13 @@ impl Link {
             .map_err(|status| LinkError::Status(Box::new(status)))?
             .into_inner();
         match next(&mut replies, patience).await? {
-            reply::Content::Welcome(welcome) => match protocol::check_welcome(&welcome) {
-                Ok(()) => Ok(replies),
-                Err(text) => Err(LinkError::Version(text)),
-            },
+            reply::Content::Welcome(welcome) => {
+                protocol::check_welcome(&welcome).map_err(LinkError::Version)?;
+                // It is told when it calls.
+                let meeting = self.context.meet(self.peer.id, welcome.life.as_ref()).await;
+                meeting.map_err(LinkError::Unmet)?;
+                Ok(replies)
+            }
             reply::Content::Refusal(refusal) => Err(LinkError::Refused(Box::new(refusal))),
             reply::Content::Pong(_) => Err(LinkError::Malformed),
         }
@@ -242,7 +253,7 @@ impl Link {
         self.context.node.leader_gone(self.peer.id);
     }
 
-    fn refused(&mut self, refusal: &Refusal) {
+    async fn refused(&mut self, refusal: &Refusal) {
         if refusal.reason() == Reason::Removed && refusal.cluster == self.context.cluster_id.0 {
             self.context.removed.send_replace(true);
             return;
@@ -251,6 +262,9 @@ impl Link {
         if refusal.reason() == Reason::Lived && is_own && self.context.newcomer.is_newcomer() {
             let text = newcomer::has_lived(self.context.local);
             self.context.fatal.send_replace(Some(text));
+        }
+        if refusal.reason() == Reason::PutBack && is_own {
+            self.context.was_put_back(self.peer.id, refusal).await;
         }
         if self.complaint == refusal.text {
             return;
@@ -319,7 +333,7 @@ fn complaint(reason: Reason) -> &'static str {
             "request sent was ignored by remote peer due to server version incompatibility"
         }
         Reason::Removed => "request sent was ignored by remote peer since this member was removed",
-        Reason::Lived | Reason::Malformed | Reason::Unknown => {
+        Reason::Lived | Reason::PutBack | Reason::Malformed | Reason::Unknown => {
             "request sent was ignored by remote peer"
         }
     }

@@ -156,6 +156,7 @@ mod tests {
         let old = Welcome {
             version: ETCD_VERSION.to_owned(),
             protocol: 0,
+            life: None,
         };
         assert!(check_welcome(&old).is_err());
     }

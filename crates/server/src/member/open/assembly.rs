@@ -20,6 +20,7 @@ use crate::engine::{
     Waiters,
 };
 use crate::ids::{ClusterId, RequestIds};
+use crate::lives::{Met, OwnLife};
 use crate::mailbox::Mailbox;
 use crate::member::heal::{Healing, OpenError, of_node};
 use crate::member::upkeep::Inboxes;
@@ -46,6 +47,8 @@ pub(super) fn start(
         mut store,
         flusher,
         from,
+        life,
+        met,
     } = stored;
     let (fatal, fatal_seen) = watch::channel(None);
     let identity = (
@@ -95,7 +98,12 @@ pub(super) fn start(
     )
     .map_err(|source| Error::system("start a thread", source))?;
     let (questions, questions_inbox) = mpsc::channel(QUESTIONS_MAX);
-    let memory = (newcomer, committed_at_start);
+    let memory = Memory {
+        newcomer,
+        committed_at_start,
+        life,
+        met,
+    };
     let peers = Arc::new(shared.peers(config, node.handle(), memory, questions));
     let (renewals, renewals_inbox) = Renewals::new();
     let ids = RequestIds::new(shared.member, millis);
@@ -114,6 +122,14 @@ pub(super) fn start(
             questions: questions_inbox,
         }),
     })
+}
+
+/// What a member knows of earlier starts, its own and the others'.
+struct Memory {
+    newcomer: Newcomer,
+    committed_at_start: LogIndex,
+    life: Arc<OwnLife>,
+    met: Met,
 }
 
 /// What the parts of a member share.
@@ -241,7 +257,7 @@ impl Shared {
         &self,
         config: &Config,
         node: &NodeHandle,
-        (newcomer, committed_at_start): (Newcomer, LogIndex),
+        memory: Memory,
         questions: Questions,
     ) -> Context {
         Context {
@@ -253,8 +269,11 @@ impl Shared {
             cluster: self.cluster.clone(),
             members_changed: self.members_changed.clone(),
             removed: watch::Sender::new(false),
-            committed_at_start,
-            newcomer,
+            committed_at_start: memory.committed_at_start,
+            newcomer: memory.newcomer,
+            life: memory.life,
+            met: memory.met,
+            suspicion: self.suspicion.clone(),
             fatal: self.fatal.clone(),
             questions,
             clock: self.clock.clone(),
