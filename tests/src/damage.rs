@@ -1,10 +1,12 @@
 //! Damaged disks: a member of three whose files are not what it wrote heals from the others, without an operator, under the
-//! same identity, and nothing that was acknowledged is lost; so do two of five at the same time. One that has lost everything is not taken back. A commit to the
-//! backend that a loss of power has torn is made good from the member's own log.
+//! same identity, and nothing that was acknowledged is lost; so do two of five at the same time, and one whose files are an older
+//! copy of what it wrote. One that has lost everything is not taken back. A commit to the backend that a loss of power has torn
+//! is made good from the member's own log.
 //!
 //! Whole processes on loopback. Clients write through all members while one is down, its files are damaged, and it
 //! comes back; at the end all members must hold every acknowledged write, and the same hash.
 
+mod put_back;
 mod segments;
 mod torn;
 pub(crate) mod ward;
@@ -42,6 +44,9 @@ const STORIES: &[Story] = &[
     ("damage again while healing", killed_while_healing),
     ("a wiped directory", wiped),
     ("a wiped directory and nobody to tell", wiped_unseen),
+    ("an older copy", put_back::after_another_start),
+    ("an older copy of the same start", put_back::within_a_start),
+    ("an older copy of one of two", put_back::of_two),
     ("a torn commit", torn::commit),
 ];
 

@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::clock::now;
@@ -338,6 +338,39 @@ impl Member {
     /// When the process cannot be signalled.
     pub fn ask_to_stop(&self) -> Result<()> {
         Ok(kill_process(Pid::from_child(&self.child), Signal::TERM)?)
+    }
+
+    /// Halts the process, and waits until it does nothing any more.
+    ///
+    /// # Errors
+    /// When it cannot be signalled, or goes on.
+    pub fn freeze(&self) -> Result<()> {
+        const LIMIT: Duration = Duration::from_secs(30);
+        kill_process(Pid::from_child(&self.child), Signal::STOP)?;
+        let deadline = now() + LIMIT;
+        while !self.is_frozen()? {
+            ensure!(now() < deadline, "it does not halt");
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
+    fn is_frozen(&self) -> Result<bool> {
+        for task in std::fs::read_dir(format!("/proc/{}/task", self.pid()))? {
+            let status = std::fs::read_to_string(task?.path().join("status"))?;
+            if !status.contains("State:\tT") {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Lets the process go on.
+    ///
+    /// # Errors
+    /// When the process cannot be signalled.
+    pub fn thaw(&self) -> Result<()> {
+        Ok(kill_process(Pid::from_child(&self.child), Signal::CONT)?)
     }
 
     /// Waits a while for the process to end by itself.

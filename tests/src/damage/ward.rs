@@ -16,7 +16,7 @@ use crate::members::load::{Endpoints, Load};
 use crate::wire::Wire;
 
 /// How long anything may take that ends by itself; far more than it needs.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 /// Writes that must get through before anything goes on.
 const PROGRESS: u64 = 300;
 /// What is damaged in the backend: values that begin so.
@@ -263,6 +263,19 @@ impl Ward {
         Ok(())
     }
 
+    /// Stops the clock of a member, as whoever copies a virtual machine does.
+    pub(super) fn freeze(&self, number: usize) -> Result<()> {
+        self.running(number)?.freeze()
+    }
+
+    pub(super) fn thaw(&self, number: usize) -> Result<()> {
+        self.running(number)?.thaw()
+    }
+
+    fn running(&self, number: usize) -> Result<&Member> {
+        self.members[number].as_ref().context("it is dead")
+    }
+
     /// Waits until a member that must stop has stopped.
     pub(super) fn ends(&mut self, number: usize) -> Result<()> {
         let status = self.take(number)?.end()?;
@@ -279,6 +292,15 @@ impl Ward {
     pub(super) fn start(&mut self, number: usize) -> Result<()> {
         let launched = self.launch(number)?;
         self.join(number, launched)
+    }
+
+    /// Starts a member that is not going to serve.
+    pub(super) fn spawn(&self, number: usize) -> Result<Member> {
+        self.setups[number].spawn()
+    }
+
+    pub(super) fn endpoint(&self, number: usize) -> String {
+        self.setups[number].endpoint()
     }
 
     pub(super) fn launch(&self, number: usize) -> Result<Launched> {
