@@ -25,7 +25,7 @@ mod transfers;
 mod validate;
 mod waiting;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use raft::{RawNode, StateRole};
 
@@ -64,6 +64,8 @@ pub struct Core {
     /// What was last announced.
     soft: SoftState,
     conf_state: ConfState,
+    /// Members whose removal has come into force since the start; what of them was under way already counts no more.
+    removed: BTreeSet<MemberId>,
     /// Changes of membership up to here are in force.
     changed: LogIndex,
     campaigns: u64,
@@ -124,6 +126,7 @@ impl Core {
                 ..SoftState::default()
             },
             conf_state: from.conf_state.clone(),
+            removed: BTreeSet::new(),
             changed: from.applied,
             campaigns: 0,
             ticks: 0,
@@ -199,6 +202,9 @@ impl Core {
 
     fn peer(&mut self, mut message: PeerMessage, actions: &mut Vec<Action>) {
         if self.is_deaf_to(&message.body) {
+            return;
+        }
+        if matches!(message.body, PeerBody::Vote { .. }) && self.removed.contains(&message.from) {
             return;
         }
         if let Err(refusal) = self.judge(&message) {
@@ -339,7 +345,7 @@ impl Core {
         }
         if let Some(change) = convert::raft_conf_change(change) {
             match self.raft.apply_conf_change(&change) {
-                Ok(state) => self.conf_state = convert::conf_state(&state),
+                Ok(state) => self.take_conf_state(convert::conf_state(&state)),
                 Err(error) => {
                     self.log(
                         Severity::Warning,
@@ -350,6 +356,15 @@ impl Core {
             }
         }
         Some(self.conf_state.clone())
+    }
+
+    fn take_conf_state(&mut self, state: ConfState) {
+        let before = std::mem::replace(&mut self.conf_state, state);
+        let members = before.voters.into_iter().chain(before.learners);
+        self.removed.extend(members);
+        let now = &self.conf_state;
+        self.removed
+            .retain(|id| !now.voters.contains(id) && !now.learners.contains(id));
     }
 
     // What can be asked.

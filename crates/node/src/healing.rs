@@ -17,6 +17,8 @@ pub struct Standing {
     pub member: MemberId,
     /// Its term.
     pub term: Term,
+    /// How many members it has known to be removed for good, since before it told its term. It hears none of them any more.
+    pub removals: u64,
     /// What a leader adds.
     pub confirmed: Option<Confirmed>,
 }
@@ -59,6 +61,9 @@ pub enum CannotHeal {
     /// A candidate with a forgotten vote may be among these.
     #[error("voters do not answer: {}", list(.0))]
     Silent(Vec<MemberId>),
+    /// A candidate with a forgotten vote may be a member that was removed, and that these still hear.
+    #[error("voters have not heard yet of all removals: {}", list(.0))]
+    Behind(Vec<MemberId>),
 }
 
 fn list(members: &[MemberId]) -> String {
@@ -81,9 +86,9 @@ impl Healing {
     ) -> Result<Healing, CannotHeal> {
         let leaders = answers
             .iter()
-            .filter_map(|standing| Some((standing.term, standing.confirmed.as_ref()?)));
-        let (_, leader) = leaders
-            .max_by_key(|(term, _)| *term)
+            .filter_map(|standing| Some((standing, standing.confirmed.as_ref()?)));
+        let (of_leader, leader) = leaders
+            .max_by_key(|(standing, _)| standing.term)
             .ok_or(CannotHeal::NoLeader)?;
         let voters: BTreeSet<_> = leader.voters.iter().copied().collect();
         let answered: BTreeSet<_> = answers.iter().map(|standing| standing.member).collect();
@@ -93,6 +98,13 @@ impl Healing {
         check_quorum(voters.len(), damaged)?;
         if !silent.is_empty() {
             return Err(CannotHeal::Silent(silent));
+        }
+        let is_behind = |standing: &&Standing| {
+            voters.contains(&standing.member) && standing.removals < of_leader.removals
+        };
+        let behind: Vec<_> = answers.iter().filter(is_behind).map(|s| s.member).collect();
+        if !behind.is_empty() {
+            return Err(CannotHeal::Behind(behind));
         }
         let floor = answers.iter().map(|standing| standing.term).max();
         Ok(Healing {
@@ -130,6 +142,7 @@ mod tests {
         Standing {
             member: MemberId(member),
             term: Term(term),
+            removals: 0,
             confirmed: None,
         }
     }
@@ -213,6 +226,29 @@ mod tests {
         // A learner that waits is none that anybody waits for.
         let answers = [leader(2, 7, 40, &[1, 2, 3]), follower(3, 7)];
         assert_eq!(judge_beside(&[6], &answers), Ok((7, 40)));
+    }
+
+    /// covers: D-02, P-M-02
+    #[test]
+    fn who_still_hears_removed_members_is_asked_again() {
+        let removals = |standing: Standing, removals| Standing {
+            removals,
+            ..standing
+        };
+        let voters = [1, 2, 3];
+        let mut answers = [
+            removals(leader(2, 7, 40, &voters), 2),
+            removals(follower(3, 7), 1),
+            // A learner does not vote.
+            follower(4, 7),
+        ];
+        let error = judge(&answers).unwrap_err();
+        assert_eq!(error, CannotHeal::Behind(vec![MemberId(3)]));
+        let text = "voters have not heard yet of all removals: 3";
+        assert_eq!(error.to_string(), text);
+        // It may know more than the leader has applied.
+        answers[1].removals = 3;
+        assert_eq!(judge(&answers), Ok((7, 40)));
     }
 
     /// covers: D-02, P-M-02

@@ -45,7 +45,7 @@ impl Core {
         self.installing = Some(state.index);
         self.gate.start_over(state.index);
         self.changed = state.index;
-        self.conf_state = state.conf.clone();
+        self.take_conf_state(state.conf.clone());
     }
 
     // The leader's side.

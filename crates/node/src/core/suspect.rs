@@ -46,9 +46,8 @@
 //! (`core/ready.rs`). raft-rs does not campaign while a change that is known to be committed is not applied (`hup`). So X
 //! would have campaigned by C1.
 //!
-//! What is left open here: Z may vote for X after it has told its term, for as long as it has not applied X's removal; from
-//! then on it does not hear X. That takes an X that does not know of its removal, and of which one candidacy outlasts S's
-//! restart, the round that confirms L, and the loss of L after that.
+//! Z could still vote for X after it has told its term. So it also tells how many removals it knows of, and counts only
+//! when it knows of all that L knows of: from then on it does not hear X.
 //!
 //! *Entries.* Let e be an entry that is committed, now or later, by a majority C of which some have forgotten that they
 //! acknowledged it. Whoever is elected later has a majority E, and some m of C is in E. Who has forgotten something does

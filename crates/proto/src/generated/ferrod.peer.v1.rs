@@ -514,6 +514,9 @@ pub struct Standing {
     /// Only of a leader that a majority has confirmed since the question came.
     #[prost(message, optional, tag = "2")]
     pub confirmed: ::core::option::Option<Confirmed>,
+    /// How many members it knows to be removed for good. It hears none of them any more.
+    #[prost(uint64, tag = "3")]
+    pub removals: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Confirmed {

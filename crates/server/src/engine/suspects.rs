@@ -26,9 +26,12 @@ impl Engine {
         self.node
             .log_lost(MemberId(asked.member), LogIndex(asked.last));
         let confirmed = self.confirm().await;
+        // Before the term: whoever votes for a removed member does so in a term that is told.
+        let removals = self.cluster.load().members.removed.len() as u64;
         let standing = Standing {
             term: self.node.status().soft.term.0,
             confirmed,
+            removals,
         };
         Ok(Answer {
             content: Some(answer::Content::Standing(standing)),

@@ -191,6 +191,7 @@ impl World {
         let standing = Standing {
             member: MemberId(to),
             term: status.soft.term,
+            removals: cluster.members.removed.len() as u64,
             confirmed: (confirmed && question.leads == Some(status.soft)).then(|| Confirmed {
                 last: status.last,
                 voters: voters.map(|member| MemberId(member.id)).collect(),

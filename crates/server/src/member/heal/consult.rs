@@ -114,6 +114,7 @@ async fn ask_all(cluster: ClusterId, members: impl Iterator<Item = &Member>, loc
             Some(answer::Content::Standing(standing)) => told.standings.push(Standing {
                 member,
                 term: Term(standing.term),
+                removals: standing.removals,
                 confirmed: standing.confirmed.map(|confirmed| Confirmed {
                     last: LogIndex(confirmed.last),
                     voters: confirmed.voters.into_iter().map(MemberId).collect(),
