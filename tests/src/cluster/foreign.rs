@@ -34,6 +34,8 @@ impl Foreign {
     }
 
     /// Has a report judged; the first one once more, with a mistake in it that must be found.
+    ///
+    /// covers: C-01, C-12
     pub(super) fn judge(&mut self, report: &Path) -> Result<()> {
         println!("{}", self.ask(report, false)?);
         self.judged += 1;

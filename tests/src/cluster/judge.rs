@@ -60,6 +60,8 @@ impl fmt::Display for Summary {
 
 /// Holds all operations against the history of one member, and that against the other members. What clients were told is
 /// written to `report` before it is judged, if somebody wants it.
+///
+/// covers: C-01, C-04, C-05
 pub(super) async fn judge(
     team: &Team,
     operations: &[Operation],

@@ -17,6 +17,8 @@ pub enum Story {
     /// All are killed at once.
     AllKilled,
     /// The leader stands still, and then goes on as if nothing had been.
+    ///
+    /// covers: P-09
     LeaderPaused,
     /// A follower stands still.
     FollowerPaused,

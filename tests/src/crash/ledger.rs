@@ -36,6 +36,8 @@ pub(super) struct Deeds {
 }
 
 /// Everything since the first start.
+///
+/// covers: C-04
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     /// Acknowledged in the last life.

@@ -55,20 +55,28 @@ pub(super) enum Trouble {
     /// A machine loses power in the middle of a call on its disk.
     PowerLossInCall,
     /// Every machine loses power.
+    ///
+    /// covers: P-07
     PowerLossOfAll,
     /// A process stands still for a while.
+    ///
+    /// covers: P-09, R-024
     Pause,
     /// The members fall into two groups.
     Partition,
     /// One member hears nobody, or nobody hears it.
     OneWay,
     /// Two members do not reach each other.
+    ///
+    /// covers: N-05
     BrokenLink,
     /// A link holds everything back for a while.
     Clog,
     /// All links lose, repeat, delay and reorder for a while.
     BadNetwork,
     /// A disk does nothing for a while.
+    ///
+    ///
     DiskStall,
     /// A call on a disk fails.
     DiskError,
@@ -77,6 +85,8 @@ pub(super) enum Trouble {
     /// Clocks change their rates.
     Drift,
     /// Leadership is handed over.
+    ///
+    /// covers: N-13
     Transfer,
     /// A process dies, or two do, and what is on their disks is not what they wrote.
     Damage,

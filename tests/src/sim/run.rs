@@ -55,6 +55,8 @@ struct Finished {
 
 /// Runs seeds until they or the time are used up; a failure ends it.
 ///
+/// covers: C-11
+///
 /// # Errors
 /// The first broken promise, with the command that repeats the run.
 pub fn run(options: &Options) -> Result<()> {
@@ -107,6 +109,8 @@ pub fn run(options: &Options) -> Result<()> {
 }
 
 /// Plants bugs, one after the other, and runs seeds until one finds each.
+///
+/// covers: C-12, P-L-02
 fn find_planted(name: &str, minutes: u64) -> Result<()> {
     let chosen = |bug: &&str| name == "all" || **bug == *name;
     let bugs: Vec<&'static str> = planted::ALL.into_iter().filter(|bug| chosen(bug)).collect();

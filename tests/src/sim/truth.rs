@@ -22,6 +22,8 @@ pub(super) enum Hashed {
 }
 
 /// What all members agree on, as far as it has shown.
+///
+/// covers: C-02, C-03, C-08
 #[derive(Default)]
 pub(super) struct Truth {
     /// Who led which term.

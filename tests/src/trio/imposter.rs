@@ -26,6 +26,7 @@ const MEMORY_MAX: u64 = 384 << 20;
 ///
 /// # Errors
 /// When something is not refused as it should be.
+// covers: S-03
 pub(super) async fn is_refused(setups: &[Setup], pid: u32) -> Result<()> {
     let [target, other, ..] = setups else {
         bail!("two members are needed")

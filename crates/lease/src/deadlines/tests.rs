@@ -167,7 +167,7 @@ fn step(deadlines: &mut Deadlines, model: &mut Model, now: &mut Duration, op: Op
 }
 
 proptest! {
-    /// covers: P-L-01, P-L-04, P-L-07, R-042
+    /// covers: P-L-01, P-L-04, P-L-07, R-042, R-043
     #[test]
     fn agrees_with_the_model(ops in prop::collection::vec(op(), 0..300)) {
         let mut deadlines = Deadlines::promote(0, secs(0), secs(1), Pace::default());

@@ -156,6 +156,7 @@ mod tests {
         assert_eq!(reads.answered(&second, LEADER), Some(vec![ReadId(3)]));
     }
 
+    ///
     #[test]
     fn a_retry_takes_a_new_context_and_the_old_one_still_counts() {
         let mut reads = reads();
@@ -166,6 +167,7 @@ mod tests {
         assert_eq!(reads.answered(&first, LEADER).unwrap().len(), 2);
     }
 
+    ///
     #[test]
     fn foreign_and_late_answers_do_not_count() {
         let mut reads = reads();

@@ -72,7 +72,7 @@ fn decide(
 mod tests {
     use super::*;
 
-    /// covers: M-08
+    /// covers: M-08, R-054
     #[test]
     fn one_voter_is_left_whatever_there_was() {
         let ids = |ids: &[u64]| ids.iter().map(|id| MemberId(*id)).collect::<Vec<_>>();

@@ -173,7 +173,7 @@ proptest! {
     }
 }
 
-/// covers: D-06, D-21
+/// covers: D-06, D-20, D-21
 #[test]
 fn every_flipped_bit_is_found() {
     let from = source(&[3, 14, 15, 92, 65]);
@@ -187,7 +187,7 @@ fn every_flipped_bit_is_found() {
     }
 }
 
-/// covers: D-21
+/// covers: D-20, D-21
 #[test]
 fn a_cut_stream_is_no_state() {
     let bytes = stream(&source(&[3, 14, 15, 92, 65]));

@@ -92,6 +92,7 @@ fn alarms() {
     check("alarms.txt");
 }
 
+///
 #[test]
 fn members() {
     check("members.txt");

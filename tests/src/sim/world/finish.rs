@@ -41,6 +41,8 @@ impl World {
     }
 
     /// Somebody was served.
+    ///
+    /// covers: C-10
     fn progress_since(&self, healed: Duration) -> Judged {
         let healed = healed.as_nanos() as u64;
         let served = self.operations.iter().rev().any(|operation| {
@@ -63,6 +65,9 @@ impl World {
         Err(Violation::new("C-10", text))
     }
 
+    /// All members come to hold the same.
+    ///
+    /// covers: C-10
     fn calm_down(&mut self) -> Judged {
         let end = self.now + CALM;
         while self.now < end {
@@ -125,6 +130,9 @@ impl World {
         standings.collect::<Vec<_>>().join("; ")
     }
 
+    /// Everything that clients were told is held against what the members did.
+    ///
+    /// covers: C-01, C-04, C-05, C-06
     fn judge(&mut self) -> Result<Summary, Violation> {
         let rate = f64::from(self.plan.drift_ppm_max) / 1e6;
         self.counts.expired = self.leases.check(rate)?;

@@ -68,6 +68,8 @@ impl World {
     }
 
     /// The operator wants something.
+    ///
+    /// covers: M-01, M-10
     pub(super) fn operate(&mut self) -> Judged {
         let Some(every) = self.plan.operates_every.filter(|_| self.troubled) else {
             return Ok(());

@@ -13,6 +13,7 @@ use super::{render, say};
 use crate::{Action, ConfChange, ConfChangeKind, Input, MemberId, Proposal, ProposalId, ReadId};
 
 ///
+/// covers: D-20, Q-02, R-024, P-L-02
 #[test]
 fn traces() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata");

@@ -86,6 +86,7 @@ fn append(prev: (u64, u64), entries: Vec<Entry>) -> PeerBody {
     }
 }
 
+/// covers: R-055, S-03
 #[test]
 fn senders() {
     assert_eq!(judge(2, 5, accepted(3)), Ok(()));

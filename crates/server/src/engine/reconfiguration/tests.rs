@@ -113,6 +113,7 @@ fn a_voter_is_removed_only_if_the_rest_works() {
     }
 }
 
+///
 #[test]
 fn a_learner_gets_a_vote_where_most_have_started() {
     for (kinds, verdict) in [
