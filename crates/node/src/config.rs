@@ -142,3 +142,51 @@ impl Config {
         Ok(config)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> Config {
+        Config::new(MemberId(1), 7, 1)
+    }
+
+    ///
+    #[test]
+    fn nothing_is_left_at_a_default_that_is_unfit() {
+        let raft = config().to_raft(5).unwrap();
+        let limits = config().limits;
+        assert!(raft.check_quorum && raft.pre_vote);
+        assert_eq!(raft.read_only_option, raft::ReadOnlyOption::Safe);
+        assert_eq!((raft.election_tick, raft.heartbeat_tick), (10, 1));
+        assert_eq!(raft.max_size_per_msg, limits.message_bytes_max);
+        assert_eq!(raft.max_inflight_msgs, limits.inflight_messages_max);
+        assert_eq!(raft.max_uncommitted_size, limits.uncommitted_bytes_max);
+        assert_eq!(raft.max_committed_size_per_ready, limits.apply_bytes_max);
+        assert_eq!((raft.id, raft.applied), (1, 5));
+        // One entry per message, or no bound at all, is what raft-rs does if nobody says anything.
+        assert!((1 << 10..1 << 30).contains(&raft.max_size_per_msg));
+        assert!((1 << 10..1 << 30).contains(&raft.max_committed_size_per_ready));
+        assert!((1 << 10..1 << 30).contains(&raft.max_uncommitted_size));
+    }
+
+    ///
+    #[test]
+    fn what_raft_could_not_live_with_is_refused() {
+        let refused = |spoil: fn(&mut Config)| {
+            let mut config = config();
+            spoil(&mut config);
+            config.to_raft(0).is_err()
+        };
+        assert!(!refused(|_| ()));
+        assert!(refused(|config| config.member = MemberId::NONE));
+        assert!(refused(|config| config.election_ticks = 1));
+        assert!(refused(|config| config.heartbeat_ticks = 0));
+        assert!(refused(|config| config.limits.message_bytes_max = 0));
+        assert!(refused(|config| config.limits.apply_bytes_max = 0));
+        assert!(refused(|config| config.limits.inflight_messages_max = 0));
+        assert!(refused(
+            |config| config.limits.uncommitted_bytes_max = config.limits.message_bytes_max - 1
+        ));
+    }
+}

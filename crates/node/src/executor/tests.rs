@@ -3,6 +3,10 @@
 
 mod cluster;
 mod failover;
+mod handing_over;
+mod membership;
+mod partition;
+mod pause;
 mod quiet;
 mod slow_disk;
 mod transfer;

@@ -1,6 +1,6 @@
 //! A cluster whose time, network and disks are turned by hand.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -10,10 +10,10 @@ use ferrod_env::sim::{Loss, SimClock, SimDisk};
 use ferrod_wal::{Identity, Options};
 
 use crate::{
-    AppliedChange, BoxError, CommittedChange, ConfChange, ConfChangeKind, Config, DropReason,
-    DurableLog, Entry, Error, Executor, LogIndex, MemberId, Next, Observer, Pace, Parts, PeerBody,
-    PeerMessage, ProposalId, ReadFailure, Role, SoftState, StartingPoint, StateMachine, StateMeta,
-    Term, Transport, Work,
+    AppliedChange, BoxError, CommittedChange, ConfChange, ConfChangeKind, ConfState, Config,
+    DropReason, DurableLog, Entry, Error, Executor, LogIndex, MemberId, Next, Observer, Pace,
+    Parts, PeerBody, PeerMessage, Proposal, ProposalId, ReadFailure, Role, SoftState,
+    StartingPoint, StateMachine, StateMeta, Term, Transport, Work,
 };
 
 /// A round of everyone's steps takes this long.
@@ -166,6 +166,8 @@ pub(super) struct Site {
     pub(super) running: Option<Executor<Machine, Net>>,
     /// Its disk answers nothing at present.
     pub(super) hangs: bool,
+    /// Its process stands still.
+    pub(super) frozen: bool,
     boots: u64,
 }
 
@@ -180,6 +182,8 @@ pub(super) struct Cluster {
     proposals: u64,
     /// Members that hear nothing and are not heard.
     pub(super) cut_off: Vec<MemberId>,
+    /// Members of which the one does not hear the other.
+    pub(super) cut_links: BTreeSet<(MemberId, MemberId)>,
     /// Copies of the state stay on their way.
     pub(super) copies_wait: bool,
 }
@@ -201,6 +205,30 @@ impl Cluster {
 
     /// As [`Cluster::new`], with bytes of log kept for members that lag.
     pub(super) fn with_log(seed: u64, log_bytes_max: u64, lagging_bytes_max: u64) -> Cluster {
+        Cluster::begin(&ALL, seed, log_bytes_max, lagging_bytes_max)
+    }
+
+    /// So many members, running; nobody leads yet. They have not started in the same moment, so their ticks do not meet.
+    pub(super) fn of(members: u64, seed: u64) -> Cluster {
+        let members: Vec<_> = (1..=members).map(MemberId).collect();
+        let mut cluster = Cluster::begin(&members, seed, 64 << 20, 0);
+        cluster
+            .sites
+            .values_mut()
+            .for_each(|site| site.frozen = true);
+        for member in members {
+            cluster.site(member).frozen = false;
+            cluster.run_for(113 * STEP);
+        }
+        cluster
+    }
+
+    fn begin(
+        members: &[MemberId],
+        seed: u64,
+        log_bytes_max: u64,
+        lagging_bytes_max: u64,
+    ) -> Cluster {
         let mut cluster = Cluster {
             clock: Arc::new(SimClock::new(SystemTime::UNIX_EPOCH)),
             sites: BTreeMap::new(),
@@ -210,31 +238,67 @@ impl Cluster {
             lagging_bytes_max,
             proposals: 0,
             cut_off: Vec::new(),
+            cut_links: BTreeSet::new(),
             copies_wait: false,
         };
-        let initial = ALL.map(|member| ConfChange {
-            id: 0,
-            kind: ConfChangeKind::AddVoter,
-            member,
-            context: Bytes::new(),
-        });
-        for member in ALL {
-            let disk = SimDisk::new(seed + member.0);
-            let (dir, identity) = (Path::new("/wal"), identity(member));
-            let log = DurableLog::create(disk.clone(), dir, options(), identity, &initial);
-            drop(log.unwrap());
-            let site = Site {
-                disk,
-                kept: Arc::default(),
-                told: Arc::default(),
-                running: None,
-                hangs: false,
-                boots: 0,
-            };
-            cluster.sites.insert(member, site);
-            cluster.start(member).unwrap();
+        let voter = |member: &MemberId| change(ConfChangeKind::AddVoter, *member);
+        let initial: Vec<_> = members.iter().map(voter).collect();
+        for member in members {
+            cluster.build(*member, &initial);
         }
         cluster
+    }
+
+    /// A machine with a log that begins with these members, running.
+    fn build(&mut self, member: MemberId, initial: &[ConfChange]) {
+        let disk = SimDisk::new(self.seed + member.0);
+        let (dir, identity) = (Path::new("/wal"), identity(member));
+        let log = DurableLog::create(disk.clone(), dir, options(), identity, initial);
+        drop(log.unwrap());
+        let site = Site {
+            disk,
+            kept: Arc::default(),
+            told: Arc::default(),
+            running: None,
+            hangs: false,
+            frozen: false,
+            boots: 0,
+        };
+        self.sites.insert(member, site);
+        self.start(member).unwrap();
+    }
+
+    /// Starts a machine that is to join, with an empty log.
+    pub(super) fn join(&mut self, member: MemberId) {
+        self.build(member, &[]);
+    }
+
+    /// Proposes a change of the membership, and waits until whoever is up knows what came of it.
+    pub(super) fn change(&mut self, kind: ConfChangeKind, member: MemberId) {
+        let leader = self.elect();
+        self.proposals += 1;
+        let proposal = Proposal::conf_change(ProposalId(self.proposals), &change(kind, member));
+        let running = self.sites[&leader].running.as_ref().unwrap();
+        running.handle().propose_as(proposal).unwrap();
+        let last = self.propose(leader);
+        self.run_until(|cluster| cluster.has(leader, &last));
+    }
+
+    /// Who votes and who learns, as this member has it with its state.
+    pub(super) fn conf(&self, member: MemberId) -> ConfState {
+        let kept = self.sites[&member].kept.lock().unwrap();
+        kept.state.from.conf_state.clone()
+    }
+
+    /// All members die at once, without what they had not synced, and start again.
+    pub(super) fn restart_all(&mut self) {
+        let members: Vec<_> = self.sites.keys().copied().collect();
+        for member in &members {
+            self.kill(*member, Loss::Drop);
+        }
+        for member in members {
+            self.start(member).unwrap();
+        }
     }
 
     pub(super) fn site(&mut self, member: MemberId) -> &mut Site {
@@ -356,15 +420,20 @@ impl Cluster {
     fn deliver(&mut self, parcel: Parcel) {
         let Parcel { message, copy } = parcel;
         let (from, to) = (message.from, message.to);
-        let is_cut = self.cut_off.contains(&from) || self.cut_off.contains(&to);
-        let receiver = self.sites[&to].running.as_ref().filter(|_| !is_cut);
+        let is_cut = self.cut_off.contains(&from)
+            || self.cut_off.contains(&to)
+            || self.cut_links.contains(&(from, to));
+        // Some are members before their machines are there, or when these are gone.
+        let receiver = self.sites.get(&to);
+        let receiver = receiver.and_then(|site| site.running.as_ref());
+        let receiver = receiver.filter(|_| !is_cut);
         if let PeerBody::State(state) = &message.body {
             if receiver.is_some() {
                 let copy = copy.expect("the copy travels with the message");
                 let mut kept = self.sites[&to].kept.lock().unwrap();
                 kept.received.insert(state.index, copy);
             }
-            if let Some(sender) = &self.sites[&from].running {
+            if let Some(sender) = self.sites.get(&from).and_then(|site| site.running.as_ref()) {
                 let arrived = receiver.is_some();
                 sender.handle().state_sent(to, state.index, arrived);
             }
@@ -389,19 +458,22 @@ impl Cluster {
         kept.state.payloads.contains(payload)
     }
 
-    /// Who leads and is known to do so by all that are up.
+    /// Who leads and is known to do so by all members that are up.
     pub(super) fn leader(&self) -> Option<MemberId> {
-        let running = self.sites.values().filter_map(|site| site.running.as_ref());
-        let mut soft = running.map(|running| running.handle().status().soft);
-        let first = soft.next()?;
-        let agreed = soft.all(|soft| (soft.term, soft.leader) == (first.term, first.leader));
-        let leader = first.leader.known().filter(|_| agreed)?;
-        let leads = |running: &Executor<_, _>| running.handle().status().soft.role == Role::Leader;
-        self.sites[&leader]
-            .running
-            .as_ref()
-            .filter(|it| leads(it))?;
-        Some(leader)
+        let soft = |member: &MemberId| {
+            let running = self.sites[member].running.as_ref()?;
+            Some(running.handle().status().soft)
+        };
+        let leads = |member: &&MemberId| soft(member).is_some_and(|it| it.role == Role::Leader);
+        let leading = self.sites.keys().filter(leads);
+        let leader = *leading.max_by_key(|member| soft(member).map(|it| it.term))?;
+        let term = soft(&leader)?.term;
+        let conf = self.conf(leader);
+        let is_member =
+            |member: &&MemberId| conf.voters.contains(member) || conf.learners.contains(member);
+        let mut members = self.sites.keys().filter(is_member).filter_map(soft);
+        let agreed = members.all(|it| (it.term, it.leader) == (term, leader));
+        agreed.then_some(leader)
     }
 
     pub(super) fn elect(&mut self) -> MemberId {
@@ -423,19 +495,33 @@ impl Cluster {
     pub(super) fn settle(&mut self) {
         self.elect();
         let last = self.propose(ALL[0]);
-        self.run_until(|cluster| ALL.iter().all(|member| cluster.has(*member, &last)));
-        let states = ALL.map(|member| {
-            let kept = self.sites[&member].kept.lock().unwrap();
-            kept.state.payloads.clone()
+        self.run_until(|cluster| {
+            cluster
+                .sites
+                .keys()
+                .all(|member| cluster.has(*member, &last))
         });
-        assert!(states[0] == states[1] && states[1] == states[2]);
+        let states: Vec<_> = self.sites.values().map(Site::payloads).collect();
+        assert!(states.iter().all(|state| *state == states[0]));
+    }
+
+    /// No member has applied something else than another one.
+    pub(super) fn assert_agreement(&self) {
+        let mut states: Vec<_> = self.sites.values().map(Site::payloads).collect();
+        states.sort_by_key(Vec::len);
+        let is_prefix = |pair: &[Vec<Bytes>]| pair[1].starts_with(&pair[0]);
+        assert!(states.windows(2).all(is_prefix), "{}", self.describe());
     }
 }
 
 impl Site {
+    pub(super) fn payloads(&self) -> Vec<Bytes> {
+        self.kept.lock().unwrap().state.payloads.clone()
+    }
+
     /// One step of each of its threads; its transport answers too.
     fn step(&mut self) {
-        let Some(running) = &mut self.running else {
+        let Some(running) = self.running.as_mut().filter(|_| !self.frozen) else {
             return;
         };
         let next = running.step_node();
@@ -457,6 +543,15 @@ impl Site {
         if over || !matches!(next, Ok(Next::Again | Next::Wait(_))) {
             self.running = None;
         }
+    }
+}
+
+fn change(kind: ConfChangeKind, member: MemberId) -> ConfChange {
+    ConfChange {
+        id: 0,
+        kind,
+        member,
+        context: Bytes::new(),
     }
 }
 

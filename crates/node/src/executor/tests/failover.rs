@@ -5,7 +5,7 @@ use std::time::Duration;
 use ferrod_env::sim::Loss;
 
 use super::cluster::{ALL, Cluster};
-use crate::{DropReason, Role};
+use crate::{DropReason, MemberId, Role};
 
 /// With connections that close, nobody waits for an election timeout; draws of different members
 /// seldom meet.
@@ -111,11 +111,12 @@ fn proposals_wait_for_a_leader_and_are_refused_in_the_end() {
     assert!(!cluster.has(alone, &late));
 }
 
-/// covers: N-03, N-04
+/// covers: N-03, N-04, R-026
 #[test]
 fn a_leader_that_hears_nobody_steps_down() {
     let mut cluster = Cluster::new(3, 64 << 20);
     let leader = cluster.elect();
+    cluster.settle();
     cluster.cut_off = vec![leader];
     let read = cluster.read(leader);
     cluster.run_for(Duration::from_secs(4));
@@ -124,7 +125,53 @@ fn a_leader_that_hears_nobody_steps_down() {
         running.handle().status().soft.role
     };
     assert_ne!(role(&cluster), Role::Leader);
-    assert!(!matches!(*read.lock().unwrap(), Some(Ok(_))));
+    assert!(matches!(*read.lock().unwrap(), Some(Err(_))));
     cluster.cut_off.clear();
     cluster.settle();
+}
+
+/// Who leads and has not committed anything in its term does not know yet how far a read must see, and says so to nobody: the
+/// read waits, and is asked for again.
+///
+///
+#[test]
+fn a_read_waits_for_the_first_commit_of_a_term() {
+    for seed in 0..10 {
+        let mut cluster = Cluster::new(seed, 64 << 20);
+        let first = cluster.elect();
+        cluster.settle();
+        cluster.kill(first, Loss::Process);
+        let leads = |cluster: &Cluster, member: &MemberId| {
+            let running = cluster.sites[member].running.as_ref();
+            running.is_some_and(|it| it.handle().status().soft.role == Role::Leader)
+        };
+        cluster.run_until(|cluster| ALL.iter().any(|member| leads(cluster, member)));
+        let second = ALL.into_iter().find(|member| leads(&cluster, member));
+        let second = second.unwrap();
+        let other = ALL
+            .into_iter()
+            .find(|member| ![first, second].contains(member));
+        let other = other.unwrap();
+        // Without the disk of the other one nothing commits.
+        cluster.site(other).hangs = true;
+        let committed = |cluster: &Cluster| {
+            let running = cluster.sites[&second].running.as_ref().unwrap();
+            running.handle().status().committed
+        };
+        let before = committed(&cluster);
+        let reads = [second, other].map(|member| cluster.read(member));
+        cluster.run_for(Duration::from_millis(1500));
+        assert_eq!(committed(&cluster), before);
+        assert!(reads.iter().all(|read| read.lock().unwrap().is_none()));
+        cluster.site(other).hangs = false;
+        cluster.run_until(|cluster| committed(cluster) > before);
+        let took = cluster.run_until(|_| reads.iter().all(|read| read.lock().unwrap().is_some()));
+        assert!(took <= Duration::from_secs(1), "{took:?}");
+        for read in &reads {
+            let index = read.lock().unwrap().unwrap().unwrap();
+            assert!(index > before);
+        }
+        cluster.start(first).unwrap();
+        cluster.settle();
+    }
 }

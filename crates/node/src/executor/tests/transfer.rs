@@ -22,15 +22,14 @@ fn lagging(mut cluster: Cluster) -> (Cluster, MemberId) {
 }
 
 /// More than the logs keep for nothing.
-fn fill_and_flush(cluster: &mut Cluster, leader: MemberId) {
+pub(super) fn fill_and_flush(cluster: &mut Cluster, leader: MemberId) {
     let mut last = cluster.propose(leader);
     for _ in 0..40 {
         last = cluster.propose(leader);
         cluster.run_for(Duration::from_millis(5));
     }
     cluster.run_until(|cluster| cluster.has(leader, &last));
-    for member in ALL {
-        let site = cluster.site(member);
+    for site in cluster.sites.values() {
         let applied = site.kept.lock().unwrap().state.from.applied;
         site.running.as_ref().unwrap().handle().flushed(applied);
     }
