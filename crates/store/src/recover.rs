@@ -11,7 +11,7 @@ use ferrod_proto::leasepb;
 use prost::Message;
 
 use crate::cluster::is_version;
-use crate::{Alarms, Cluster, Error, Member, Members};
+use crate::{Alarms, Cluster, ConfState, Error, Member, Members};
 
 pub(crate) const CLUSTER_VERSION: &[u8] = b"clusterVersion";
 
@@ -88,8 +88,10 @@ pub fn stored_members(backend: &dyn Backend) -> Result<Members, Error> {
 
 /// Reads members, alarms and the cluster version.
 pub(crate) fn cluster(snapshot: &dyn Snapshot) -> Result<Cluster, Error> {
+    let members = members(snapshot)?;
+    ConfState::stored(snapshot)?.check(&members)?;
     Ok(Cluster {
-        members: members(snapshot)?,
+        members,
         alarms: alarms(snapshot)?,
         version: version(snapshot)?,
     })

@@ -1,12 +1,12 @@
 //! Changes of membership, decided and stored as they come out of the log.
 
 use ferrod_mvcc::ExportHead;
-use ferrod_mvcc::backend::Bucket;
+use ferrod_mvcc::backend::{Bucket, Snapshot};
 use ferrod_proto::ApiError;
 use serde::{Deserialize, Serialize};
 
 use super::Store;
-use crate::{Error, Member};
+use crate::{Error, Member, Members};
 
 const CONF_STATE: &[u8] = b"confState";
 
@@ -47,6 +47,31 @@ impl ConfState {
             || Ok(ConfState::default()),
             |(.., value)| ConfState::read(value),
         )
+    }
+
+    /// The configuration in a backend; empty if it has none.
+    pub(crate) fn stored(snapshot: &dyn Snapshot) -> Result<ConfState, Error> {
+        let row = snapshot.get(Bucket::Meta, CONF_STATE);
+        row.map_err(Error::Storage)?
+            .map_or_else(|| Ok(ConfState::default()), ConfState::read)
+    }
+
+    /// Checks that raft counts quorums of the members that there are. One commit stores both, so they can only differ in a
+    /// damaged backend.
+    pub(crate) fn check(&self, members: &Members) -> Result<(), Error> {
+        let ids = |is_learner: bool| {
+            let members = members.present.values();
+            let of_kind = members.filter(move |member| member.is_learner == is_learner);
+            of_kind.map(|member| member.id)
+        };
+        if ids(false).eq(self.voters.iter().copied()) && ids(true).eq(self.learners.iter().copied())
+        {
+            return Ok(());
+        }
+        Err(Error::Malformed {
+            what: "configuration row".into(),
+            reason: "it has other members than the cluster".into(),
+        })
     }
 
     fn read(row: &[u8]) -> Result<ConfState, Error> {

@@ -92,7 +92,7 @@ fn alarms() {
     check("alarms.txt");
 }
 
-///
+/// covers: M-05, M-06, R-050, R-051
 #[test]
 fn members() {
     check("members.txt");

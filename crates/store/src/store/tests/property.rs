@@ -7,7 +7,7 @@ use rand::{Rng, SeedableRng};
 use super::generate;
 use super::model::Model;
 use super::session::{Entry, Session};
-use crate::{ConfState, Member, MemberChange};
+use crate::{Member, MemberChange};
 
 /// covers: P-KV-02, P-KV-07, P-KV-10, P-KV-12, P-L-05
 #[test]
@@ -57,7 +57,7 @@ fn crashes_change_nothing() {
 
 /// A member that gets the state of another is the one that has applied the log, then and ever after.
 ///
-/// covers: P-KV-09, P-L-06, R-006, R-046, M-07, C-02
+/// covers: P-KV-09, P-L-06, R-006, R-046, M-06, M-07, C-02
 #[test]
 fn an_installed_state_is_that_of_the_log() {
     for seed in 0..40 {
@@ -89,7 +89,7 @@ fn entry(rng: &mut SmallRng, session: &Session) -> Entry {
     if rng.random_ratio(1, 20) {
         let change = member_change(rng);
         if session.store.judge_member_change(&change).is_ok() {
-            let conf_state = ConfState::new(vec![rng.random_range(0..3)], vec![]);
+            let conf_state = session.conf_after(&change);
             return Entry::Change(change, conf_state);
         }
     }

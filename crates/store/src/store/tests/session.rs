@@ -187,8 +187,15 @@ impl Session {
         if let Err(error) = self.store.judge_member_change(&change) {
             return format!("error: {}", error.text());
         }
+        let conf_state = self.conf_after(&change);
+        self.apply(Entry::Change(change, conf_state));
+        "ok".into()
+    }
+
+    /// What raft makes of a change that takes effect.
+    pub(super) fn conf_after(&self, change: &MemberChange) -> ConfState {
         let mut members = self.store.cluster().load().members.present.clone();
-        match &change {
+        match change {
             MemberChange::Add(member) | MemberChange::AddLearner(member, _) => {
                 drop(members.insert(member.id, member.clone()));
             }
@@ -202,9 +209,7 @@ impl Session {
             let of_kind = |m: &&Member| m.is_learner == learner;
             members.values().filter(of_kind).map(|m| m.id).collect()
         };
-        let conf_state = ConfState::new(ids(false), ids(true));
-        self.apply(Entry::Change(change, conf_state));
-        "ok".into()
+        ConfState::new(ids(false), ids(true))
     }
 }
 
