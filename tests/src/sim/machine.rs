@@ -51,7 +51,7 @@ pub(super) struct AppliedEntry {
     pub(super) payload: u64,
     /// Hash of what it did.
     pub(super) effect: u64,
-    /// The request, of an ordinary entry; else 0.
+    /// The request, or the name of a change of membership; 0 if it has none.
     pub(super) request: u64,
 }
 
@@ -169,7 +169,7 @@ impl StateMachine for Machine {
             term: at.1,
             payload: hash(&committed.change.encode()),
             effect: u64::from(accepted),
-            request: 0,
+            request: committed.change.id,
         });
         self.publish(at);
         if accepted {

@@ -265,3 +265,23 @@ impl Total {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// covers: C-11
+    #[test]
+    fn a_seed_is_one_run() {
+        let run = |seed| {
+            let finished = once(seed, false, false);
+            finished.verdict.unwrap();
+            (finished.hash, finished.steps)
+        };
+        let seeds = 3..6;
+        let first: Vec<_> = seeds.clone().map(run).collect();
+        let second: Vec<_> = seeds.map(run).collect();
+        assert_eq!(first, second);
+        assert!(first[0] != first[1] && first[1] != first[2]);
+    }
+}
