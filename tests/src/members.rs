@@ -5,6 +5,7 @@
 //! order, and does not come back; what is left at the end survives a kill, and being cut off from all others for good.
 
 mod fleet;
+mod learner;
 pub(crate) mod load;
 
 use std::path::{Path, PathBuf};
@@ -64,7 +65,7 @@ pub fn run(options: &Options) -> Result<()> {
     }
 }
 
-// covers: M-02, M-03, M-09, P-M-01, P-M-02, P-KV-03, R-050, R-052, S-03
+// covers: M-02, M-03, M-09, P-M-01, P-M-02, P-KV-03, M-04, M-05, R-050, R-051, R-052, S-03
 async fn grow_and_shrink(options: &Options, binary: &Path, folder: &Path) -> Result<String> {
     let mut fleet = Fleet::begin(binary, folder)?;
     let load = Load::start(fleet.endpoints(), options.callers);

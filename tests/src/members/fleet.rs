@@ -7,10 +7,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use ferrod_proto::etcdserverpb::{
     MemberAddRequest, MemberListRequest, MemberPromoteRequest, MemberRemoveRequest,
-    MoveLeaderRequest, StatusRequest,
+    MemberUpdateRequest, MoveLeaderRequest, StatusRequest,
 };
 use tonic::{Code, Status};
 
+use super::learner;
 use super::load::{Endpoints, Load, Written};
 use crate::clock::poll;
 use crate::member::{Member, Place, Setup};
@@ -127,7 +128,8 @@ impl Fleet {
         Ok(())
     }
 
-    /// Adds a member without a vote, starts it, and gives it one once it has caught up.
+    /// Adds a member without a vote, starts it, and gives it one once it has caught up. Until then, and after an update, it is
+    /// a learner.
     pub(super) async fn add_learner_and_promote(&mut self) -> Result<()> {
         let setup = self.joiner()?;
         let id = self.add(&setup, true).await?;
@@ -143,6 +145,12 @@ impl Fleet {
             .context("a learner that never ran was promoted")?;
         ensure!(early.code() == Code::FailedPrecondition, "{early}");
         let member = setup.start()?;
+        let update = MemberUpdateRequest {
+            id,
+            peer_ur_ls: vec![setup.peer_url()],
+        };
+        wire.cluster().member_update(update).await?;
+        learner::serves_little(&Wire::connect(&setup.endpoint()).await?).await?;
         let not_yet = |error: &Status| error.message().contains("in sync with leader");
         until(promote, not_yet).await.context("promote a learner")?;
         self.members.push(Known { id, member });
