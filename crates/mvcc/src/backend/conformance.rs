@@ -49,6 +49,7 @@ macro_rules! conformance {
             an_unfinished_state_leaves_nothing
             one_state_is_received_at_a_time
             a_failed_preparation_poisons
+            installs_and_rewrites_take_turns
             every_snapshot_is_a_prefix_of_the_commits
             random_batches_agree_with_the_model
         }

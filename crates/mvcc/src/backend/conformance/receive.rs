@@ -1,5 +1,8 @@
 //! States from elsewhere: received, installed, discarded, interrupted.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
 use super::{Subject, append, commit, get, put, rows, try_commit};
 use crate::Error;
 use crate::backend::{Backend, Batch, Bucket, Op, Snapshot};
@@ -153,4 +156,36 @@ pub(in crate::backend) fn a_failed_preparation_poisons<S: Subject>() {
     let snapshot = subject.backend().snapshot().unwrap();
     assert!(holds(&*snapshot, b"old") || holds(&*snapshot, b"new"));
     commit(subject.backend(), [put(Bucket::Meta, b"a", b"1")]);
+}
+
+//
+pub(in crate::backend) fn installs_and_rewrites_take_turns<S: Subject>() {
+    let subject = S::create();
+    let backend = subject.backend();
+    commit(backend, ops(b"0"));
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Acquire) {
+                // It gives way to an install, and to nothing else.
+                if let Err(error) = backend.defragment() {
+                    assert!(format!("{error:?}").contains("being installed"));
+                }
+            }
+        });
+        for n in 1..=20_u64 {
+            let value = n.to_string();
+            receive(backend, n, value.as_bytes());
+            install(backend, n).unwrap();
+            commit(backend, [put(Bucket::Lease, b"after", value.as_bytes())]);
+            assert!(holds(&*backend.snapshot().unwrap(), value.as_bytes()));
+        }
+        done.store(true, Ordering::Release);
+    });
+    backend.defragment().unwrap();
+    let subject = subject.restart();
+    let backend = subject.backend();
+    assert!(holds(&*backend.snapshot().unwrap(), b"20"));
+    assert_eq!(get(backend, Bucket::Lease, b"after").unwrap(), b"20");
+    assert_eq!(backend.received().unwrap(), [0; 0]);
 }
