@@ -110,3 +110,41 @@ fn who_does_not_lead_records_nothing() {
     first.cleared(Term(2), &[(LEASE, recording.unwrap())]);
     assert_eq!(first.renew(LEASE, at(802)).1, recording);
 }
+
+/// A leader is bound by what earlier terms have granted and renewed, so it must know all of it first; and who leads no more is
+/// silent, however much has run out by its clock.
+///
+/// covers: P-L-02, R-040
+#[test]
+fn only_a_leader_that_has_applied_everything_ends_or_renews() {
+    let (leases, first) = granted(10);
+    let silent = |lessor: &Lessor| {
+        assert_eq!(lessor.leading(), None);
+        assert_eq!(lessor.expired(at(100), 9), None);
+        assert_eq!(lessor.renew(LEASE, at(100)).0, KeepAlive::NotLeader);
+        assert_eq!(lessor.remaining(LEASE, at(100)), None);
+    };
+    let second = lessor(&leases);
+    silent(&second);
+    second.role_changed(&SoftState {
+        role: Role::Leader,
+        leader: MemberId(2),
+        term: Term(3),
+    });
+    silent(&second);
+    // The first entry of an earlier term says nothing of this one.
+    second.term_began(Term(2), at(99));
+    silent(&second);
+    second.term_began(Term(3), at(100));
+    assert_eq!(second.expired(at(100), 9), Some((Term(3), vec![])));
+    assert_eq!(second.renew(LEASE, at(100)).0, KeepAlive::Renewed(10));
+
+    // The old leader says what has run out in its own term only, which is over, and then nothing.
+    assert_eq!(first.expired(at(100), 9), Some((Term(2), vec![LEASE])));
+    first.role_changed(&SoftState {
+        role: Role::Follower,
+        leader: MemberId(2),
+        term: Term(3),
+    });
+    silent(&first);
+}
