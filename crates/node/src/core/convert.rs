@@ -75,6 +75,10 @@ pub(super) fn raft_hard_state(state: HardState) -> eraftpb::HardState {
 
 /// Our conf state from raft-rs's, which is never joint here.
 pub(super) fn conf_state(state: &eraftpb::ConfState) -> ConfState {
+    assert!(
+        state.voters_outgoing.is_empty() && state.learners_next.is_empty() && !state.auto_leave,
+        "members change one at a time, so no configuration is joint"
+    );
     let ids = |ids: &[u64]| ids.iter().map(|id| MemberId(*id)).collect();
     ConfState::new(ids(&state.voters), ids(&state.learners))
 }

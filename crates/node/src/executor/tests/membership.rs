@@ -58,7 +58,7 @@ fn commits_without(cluster: &mut Cluster, down: &[MemberId]) -> bool {
     done
 }
 
-/// covers: R-049, M-07
+/// covers: R-049, M-07, Q-10
 #[test]
 fn who_was_given_a_vote_keeps_it() {
     let mut cluster = Cluster::new(1, 4 << 10);
