@@ -1,5 +1,7 @@
 //! A cluster whose time, network and disks are turned by hand.
 
+mod seams;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -9,154 +11,14 @@ use bytes::Bytes;
 use ferrod_env::sim::{Loss, SimClock, SimDisk};
 use ferrod_wal::{Identity, Options};
 
+use self::seams::{Kept, Machine, Net, Parcel, Shared, Told};
 use crate::{
-    AppliedChange, BoxError, CommittedChange, ConfChange, ConfChangeKind, ConfState, Config,
-    DropReason, DurableLog, Entry, Error, Executor, LogIndex, MemberId, Next, Observer, Pace,
-    Parts, PeerBody, PeerMessage, Proposal, ProposalId, ReadFailure, Role, SoftState,
-    StartingPoint, StateMachine, StateMeta, Term, Transport, Work,
+    ConfChange, ConfChangeKind, ConfState, Config, DurableLog, Error, Executor, LogIndex, MemberId,
+    Next, Pace, Parts, PeerBody, Proposal, ProposalId, ReadFailure, Role, StateMeta, Work,
 };
 
 /// A round of everyone's steps takes this long.
 pub(super) const STEP: Duration = Duration::from_millis(1);
-
-/// A state machine's state; all of it is durable at once.
-#[derive(Clone, Default)]
-pub(super) struct State {
-    pub(super) from: StartingPoint,
-    pub(super) payloads: Vec<Bytes>,
-}
-
-/// What a member leaves behind when it dies, besides its log.
-#[derive(Default)]
-pub(super) struct Kept {
-    pub(super) state: State,
-    /// Copies of leaders' states that have arrived, by index.
-    received: BTreeMap<LogIndex, State>,
-}
-
-/// What a member tells those around it.
-#[derive(Default)]
-pub(super) struct Told {
-    pub(super) dropped: Vec<(ProposalId, DropReason)>,
-    pub(super) refused: usize,
-    pub(super) installed: usize,
-    asked: Vec<MemberId>,
-    offered: BTreeMap<MemberId, State>,
-}
-
-type Shared<T> = Arc<Mutex<T>>;
-
-pub(super) struct Machine {
-    kept: Shared<Kept>,
-    told: Shared<Told>,
-}
-
-impl StateMachine for Machine {
-    fn apply(&mut self, entries: Vec<Entry>) -> Result<(), BoxError> {
-        let state = &mut self.kept.lock().unwrap().state;
-        for entry in entries {
-            state.moved_to(entry.index, entry.term);
-            if !entry.payload.is_empty() {
-                state.payloads.push(entry.payload);
-            }
-        }
-        Ok(())
-    }
-
-    fn judge_change(&mut self, _: &CommittedChange) -> bool {
-        true
-    }
-
-    fn apply_change(&mut self, change: AppliedChange) -> Result<(), BoxError> {
-        let state = &mut self.kept.lock().unwrap().state;
-        state.moved_to(change.committed.index, change.committed.term);
-        if let Some(conf_state) = change.conf_state {
-            state.from.conf_state = conf_state;
-        }
-        Ok(())
-    }
-
-    fn install(&mut self, state: &StateMeta) -> Result<(), BoxError> {
-        self.kept.lock().unwrap().install(state);
-        self.told.lock().unwrap().installed += 1;
-        Ok(())
-    }
-
-    fn role_changed(&mut self, _: SoftState) {}
-}
-
-impl State {
-    fn moved_to(&mut self, index: LogIndex, term: Term) {
-        assert_eq!(index, self.from.applied.next(), "each index once, in order");
-        self.from.applied = index;
-        self.from.applied_term = term;
-    }
-}
-
-impl Kept {
-    fn install(&mut self, state: &StateMeta) {
-        let copy = self.received.remove(&state.index).expect("it was received");
-        assert!(self.state.from.applied < state.index);
-        assert_eq!(copy.from.applied, state.index);
-        self.state = copy;
-    }
-}
-
-/// A message, and the copy of the state that travels with it.
-pub(super) struct Parcel {
-    message: PeerMessage,
-    copy: Option<State>,
-}
-
-pub(super) struct Net {
-    network: Shared<VecDeque<Parcel>>,
-    told: Shared<Told>,
-    kept: Shared<Kept>,
-}
-
-impl Net {
-    fn post(&self, message: PeerMessage, copy: Option<State>) {
-        let parcel = Parcel { message, copy };
-        self.network.lock().unwrap().push_back(parcel);
-    }
-}
-
-impl Transport for Net {
-    fn send(&mut self, messages: Vec<PeerMessage>) {
-        for message in messages {
-            self.post(message, None);
-        }
-    }
-
-    fn offer_state(&mut self, to: MemberId) {
-        self.told.lock().unwrap().asked.push(to);
-    }
-
-    fn withdraw_state(&mut self, to: MemberId) {
-        let mut told = self.told.lock().unwrap();
-        told.asked.retain(|asked| *asked != to);
-        told.offered.remove(&to);
-    }
-
-    fn send_state(&mut self, message: PeerMessage) {
-        let copy = self.told.lock().unwrap().offered.remove(&message.to);
-        self.post(message, copy);
-    }
-
-    fn state_refused(&mut self, state: &StateMeta) {
-        self.told.lock().unwrap().refused += 1;
-        self.kept.lock().unwrap().received.remove(&state.index);
-    }
-}
-
-impl Observer for Mutex<Told> {
-    fn dropped(&self, ids: Vec<ProposalId>, reason: DropReason) {
-        let dropped = ids.into_iter().map(|id| (id, reason));
-        self.lock().unwrap().dropped.extend(dropped);
-    }
-
-    fn failed(&self, _: &Error) {}
-}
 
 pub(super) struct Site {
     pub(super) disk: Arc<SimDisk>,
