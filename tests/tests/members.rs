@@ -64,6 +64,11 @@ fn three_members_agree_and_survive_the_loss_of_one() {
     trio::run(FERROD.as_ref()).unwrap();
 }
 
+#[test]
+fn three_members_agree_with_the_shortest_times() {
+    trio::with_the_shortest_times(FERROD.as_ref()).unwrap();
+}
+
 /// covers: D-02, D-03, D-06, D-18, P-KV-03, P-KV-06, P-M-02, P-M-05
 #[test]
 fn damaged_members_heal_from_the_others() {
