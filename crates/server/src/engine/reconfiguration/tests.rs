@@ -64,7 +64,7 @@ fn a_voter_is_added_only_to_a_quorum_that_works() {
     }
 }
 
-///
+/// covers: P-M-03, M-03
 #[test]
 fn a_learner_needs_health_but_not_started_members() {
     for (kinds, verdict) in [
