@@ -2,8 +2,7 @@
 //!
 //! The member marks itself as suspect before it does anything else. Then it asks the other members how it can heal, for as
 //! long as it takes: until a leader has answered, nothing that was found is touched. Whoever asks it meanwhile hears that it
-//! waits too. With the answer, the damaged log and
-//! the backend are put aside under another name, an empty log is begun under the same identity, and the member starts, as one
+//! waits too. With the answer, the damaged log and the backend are put aside under another name, an empty log is begun under the same identity, and the member starts, as one
 //! that takes no part in elections and serves nobody until it has caught up. Each step is recorded in the mark before the
 //! next, so a crash at any point goes on from there. Why this is safe is told in `core/suspect.rs` of `ferrod-node`.
 //!

@@ -41,6 +41,21 @@ pub(crate) enum Asked {
 /// Where questions that come in wait.
 pub(crate) type Questions = mpsc::Sender<Asked>;
 
+/// What is asked of this member.
+///
+/// # Errors
+/// If another one is meant.
+pub(super) fn content_for(
+    question: Question,
+    cluster: u64,
+    member: u64,
+) -> Result<Option<question::Content>, Status> {
+    if question.cluster != cluster || question.to != member {
+        return Err(Status::failed_precondition("another member is meant"));
+    }
+    Ok(question.content)
+}
+
 /// How long one URL may take.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Patience {

@@ -16,7 +16,7 @@ use prost::Message as _;
 use tokio::sync::{mpsc, oneshot};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::ask::Asked;
+use super::ask::{Asked, content_for};
 use super::context::Context;
 use super::directory::Peer;
 use super::inbox::{ParcelError, Taken};
@@ -63,14 +63,8 @@ impl peer_server::Peer for Host {
     }
 
     async fn ask(&self, request: Request<Question>) -> Result<Response<Answer>, Status> {
-        let Question {
-            cluster,
-            to,
-            content,
-        } = request.into_inner();
-        if cluster != self.context.cluster_id.0 || to != self.context.local.0 {
-            return Err(Status::failed_precondition("another member is meant"));
-        }
+        let (cluster, local) = (self.context.cluster_id.0, self.context.local.0);
+        let content = content_for(request.into_inner(), cluster, local)?;
         let content = content.ok_or_else(|| Status::invalid_argument("no question"))?;
         let (reply, receiver) = oneshot::channel();
         let stopping = |_| Status::unavailable("the member is stopping");

@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::ask::content_for;
 use super::host::Replies;
 use super::state::StateReplies;
 use super::thread;
@@ -45,14 +46,8 @@ impl Peer for Host {
     type StreamStateStream = StateReplies;
 
     async fn ask(&self, request: Request<Question>) -> Result<Response<Answer>, Status> {
-        let Question {
-            cluster,
-            to,
-            content,
-        } = request.into_inner();
-        if cluster != self.identity.cluster || to != self.identity.member {
-            return Err(Status::failed_precondition("another member is meant"));
-        }
+        let Identity { cluster, member } = self.identity;
+        let content = content_for(request.into_inner(), cluster, member)?;
         match content {
             Some(question::Content::Suspect(_)) => Ok(Response::new(Answer {
                 content: Some(answer::Content::Waiting(Waiting {})),

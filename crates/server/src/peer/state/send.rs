@@ -23,7 +23,7 @@ use crate::peer::directory::Peer;
 use crate::peer::link::{self, LinkError};
 
 /// While clients write, unless the log grows faster. A copy takes 2.5 ms of one core for each MiB here, so 5 % of a core at this
-/// pace, and a sixth of a network of 1 Gbit/s; the other end takes about as long again, and its disk. 8 GiB arrive in 7
+/// pace, and a sixth of a network of 1 Gbit/s; the other end takes about twice as long, and its disk. 8 GiB leave in 7
 /// minutes.
 const BYTES_PER_SECOND: u64 = 20 << 20;
 /// Bytes of one message: what a slow connection has in flight should not hold much memory.
