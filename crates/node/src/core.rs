@@ -5,6 +5,7 @@
 //! that its asynchronous interface asks of a caller, and translates. Start reading at
 //! [`Core::handle`], then `Core::collect` in `ready.rs`.
 
+mod chunks;
 mod convert;
 mod election;
 mod fetches;

@@ -5,12 +5,12 @@
 //! read from the disk elsewhere: raft-rs hears that it is not there yet, and asks again when it is.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 
 use bytes::Bytes;
 use raft::eraftpb::{ConfState, Entry, HardState, Snapshot};
 use raft::{GetEntriesContext, RaftState, Result, StorageError};
 
+use super::chunks::Chunks;
 use super::fetches::Fetches;
 use super::terms::Terms;
 use super::transfers::Transfers;
@@ -22,7 +22,7 @@ const ENTRY_OVERHEAD_BYTES: u64 = 128;
 /// The log.
 pub(super) struct MemLog {
     /// Contiguous; the first one follows `before`.
-    entries: VecDeque<Entry>,
+    entries: Chunks<Entry>,
     /// Index of the entry before the first one in memory.
     before: u64,
     /// The highest index that may be gone from the disk.
@@ -51,7 +51,7 @@ impl MemLog {
             .iter()
             .for_each(|entry| terms.push(entry.index, entry.term));
         MemLog {
-            entries: entries.into(),
+            entries: entries.into_iter().collect(),
             before: before.0,
             released: before.0,
             terms,
@@ -77,13 +77,13 @@ impl MemLog {
         for entry in entries {
             self.bytes += cost(entry);
             self.terms.push(entry.index, entry.term);
+            self.entries.push_back(entry.clone());
         }
-        self.entries.extend(entries.iter().cloned());
     }
 
     /// Starts over behind a copy of the state.
     pub(super) fn restore(&mut self, state: &StateMeta) {
-        self.entries.clear();
+        self.entries = Chunks::default();
         self.bytes = 0;
         self.before = state.index.0;
         self.released = state.index.0;
@@ -155,7 +155,7 @@ impl MemLog {
     /// Copies every payload: as recovered they are slices of whole segments, which would stay in
     /// memory with them.
     pub(super) fn own_payloads(&mut self) {
-        for entry in &mut self.entries {
+        for entry in self.entries.iter_mut() {
             entry.data = Bytes::copy_from_slice(&entry.data);
         }
     }
@@ -224,7 +224,9 @@ impl raft::Storage for MemLog {
         if high > self.last() + 1 {
             return Err(StorageError::Unavailable.into());
         }
-        let wanted = self.entries.range(self.position(low)..self.position(high));
+        let positions = self.position(low)..self.position(high);
+        let in_memory = |position| self.entries.get(position).expect("entries are in memory");
+        let wanted = positions.map(in_memory);
         Ok(limited(wanted, bytes_max))
     }
 
