@@ -29,6 +29,8 @@ pub struct Flusher {
     /// Small rows that have arrived and are not written, by the number of their view.
     staged: VecDeque<(u64, Vec<SmallRow>)>,
     deletes: Deletes,
+    /// Kept for its memory, which would else be fresh, and cleared by the kernel, at every flush.
+    changes: Batch,
     /// Rows up to this main revision are written.
     revision: i64,
     /// The view with this number is written.
@@ -45,6 +47,9 @@ pub struct Flusher {
 /// Steps in which the deletes that wait are to be made, within the bounds of a step.
 const STEPS: usize = 64;
 const STEP_ROWS_MIN: usize = 500;
+
+/// For how many changes memory is kept between two flushes: about a flush full of small rows.
+const OPS_KEPT_MAX: usize = 64 << 10;
 
 /// What a flush or a step of deletes achieved.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -95,6 +100,7 @@ impl Flusher {
             outbox,
             staged: VecDeque::new(),
             deletes: Deletes::default(),
+            changes: Batch::default(),
             revision,
             batch: 0,
             wanted: false,
@@ -173,18 +179,22 @@ impl Flusher {
         let view = self.shared.current.load_full();
         self.receive();
         let is_new = view.batch > self.batch;
-        let mut ops = Vec::new();
+        let mut changes = std::mem::take(&mut self.changes);
+        let ops = &mut changes.ops;
         // Deletes first: what is written then finds the pages that they have freed.
-        let deleted = self.add_deletes(&mut ops);
+        let deleted = self.add_deletes(ops);
         let (before, mut bytes) = (ops.len(), 0);
         if is_new {
-            bytes = self.add_rows(&view, &mut ops) + self.add_small_rows(&view, &mut ops);
+            bytes = self.add_rows(&view, ops) + self.add_small_rows(&view, ops);
         }
         let rows_written = ops.len() - before;
         if is_new {
-            self.add_applied(&view, &mut ops);
+            self.add_applied(&view, ops);
         }
-        self.commit(ops)?;
+        self.commit(&changes)?;
+        changes.ops.clear();
+        changes.ops.shrink_to(OPS_KEPT_MAX);
+        self.changes = changes;
 
         fail::fail_point!("flushAfterCommit");
         self.batch = view.batch;
@@ -306,14 +316,14 @@ impl Flusher {
         Deleted { rows, finished }
     }
 
-    fn commit(&mut self, ops: Vec<Op>) -> Result<(), Error> {
+    fn commit(&mut self, changes: &Batch) -> Result<(), Error> {
         if self.poisoned {
             return Err(Error::Poisoned);
         }
-        if ops.is_empty() {
+        if changes.ops.is_empty() {
             return Ok(());
         }
-        let result = self.shared.backend.commit(&Batch { ops });
+        let result = self.shared.backend.commit(changes);
         self.poisoned = result.is_err();
         self.shared.commits.fetch_add(1, Ordering::Release);
         result
