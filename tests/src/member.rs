@@ -268,6 +268,11 @@ impl Launched {
         self.member.is_running()
     }
 
+    /// The process, which may not serve yet.
+    pub fn member(&self) -> &Member {
+        &self.member
+    }
+
     /// Waits until the member serves.
     ///
     /// # Errors

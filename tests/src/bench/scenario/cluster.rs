@@ -82,7 +82,7 @@ pub(crate) const CLUSTER: &[Scenario] = &[
         kind: Kind::Rejoin,
         demands: &[
             ("back in step", at_most(0.7, 0.3)),
-            ("loss of put rate against after", below(10.0, 5.0)),
+            ("loss of put rate", below(10.0, 5.0)),
         ],
     },
     Scenario {

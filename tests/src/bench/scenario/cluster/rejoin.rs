@@ -13,6 +13,8 @@ use crate::bench::meter::Meter;
 use crate::bench::requests::{Fill, PREFIX, PREFIX_END, Puts};
 use crate::bench::stand::Stand;
 use crate::clock::{now, poll};
+use crate::member::{Launched, Setup};
+use crate::pages;
 use crate::usage::usage_of_all;
 use crate::wire::Wire;
 
@@ -23,6 +25,8 @@ const KEYS: u64 = 1_000_000;
 const BATCH: u64 = 8;
 /// How long the way back may take.
 const LIMIT: Duration = Duration::from_secs(600);
+/// How long it may take to count the keys of a member that serves.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Callers that put while a copy is on its way: too few to fill the processor, which the members share here.
 const WRITERS: Crowd = Crowd {
@@ -31,64 +35,89 @@ const WRITERS: Crowd = Crowd {
     pause: Duration::ZERO,
 };
 
+/// How long puts are counted while the copy runs, and then while it rests, again and again: short beside the drift of the
+/// machine, which is many times what a copy costs.
+const TURN: Duration = Duration::from_secs(2);
+/// Not counted when it begins to rest: until the buffers between the two are full, its sender works on.
+const UNTIL_FULL: Duration = Duration::from_secs(2);
+/// Not counted when it goes on: until what is in the buffers has been taken in.
+const UNTIL_EMPTY: Duration = Duration::from_millis(500);
+
 pub(crate) async fn rejoin(stand: &mut Stand) -> Result<Vec<Measure>> {
     let keys = stand.size.keys(KEYS);
     let lost = (stand.leader().await? + 1) % stand.seats().len();
     lose(stand, lost)?;
     fill(stand, keys).await?;
-    let quiet = come_back(stand, lost, keys, &Meter::new()).await?;
+    let leader = stand.leader().await?;
+    let (used, began) = (usage_of_all(&stand.pids())?, now());
+    let mut newcomer = Newcomer::launch(stand, leader, lost).await?;
+    newcomer.arrive(keys).await?;
+    let lasted = now() - began;
+    let used_us = usage_of_all(&stand.pids())?.cpu_us - used.cpu_us;
+    newcomer.sit_down(stand, lost)?;
+
     lose(stand, lost)?;
-    let rates = write_beside(stand, lost, keys).await?;
-    let loss = |without: f64| (1.0 - rates.meanwhile / without).max(0.0) * 100.0;
+    let turns = write_beside(stand, lost, keys).await?;
+    let (running, resting) = (turns.running.rate(), turns.resting.rate());
     Ok(vec![
-        measure("back in step", "ms", quiet.lasted.as_secs_f64() * 1e3),
-        measure("cpu of the others", "ms", quiet.used_us as f64 / 1e3),
-        measure("put rate of two members before", "1/s", rates.before),
-        measure("put rate meanwhile", "1/s", rates.meanwhile),
-        measure("put rate of all members after", "1/s", rates.after),
-        measure("loss of put rate against before", "%", loss(rates.before)),
-        measure("loss of put rate against after", "%", loss(rates.after)),
+        measure("back in step", "ms", lasted.as_secs_f64() * 1e3),
+        measure("cpu of the others", "ms", used_us as f64 / 1e3),
+        measure("put rate while the copy rests", "1/s", resting),
+        measure("put rate while it runs", "1/s", running),
+        measure(
+            "loss of put rate",
+            "%",
+            (1.0 - running / resting).max(0.0) * 100.0,
+        ),
+        measure("times that it rested", "1", turns.count as f64),
     ])
 }
 
-/// How a member came back.
-struct Return {
-    lasted: Duration,
-    /// Processor time of the others, in microseconds.
-    used_us: u64,
-    /// What a meter has counted meanwhile.
-    counted: u64,
+/// A member that has lost everything, started in the place of the one that it was.
+struct Newcomer {
+    launched: Launched,
+    setup: Setup,
 }
 
-/// Starts a member that has lost everything, in the place of the one that it was.
-async fn come_back(stand: &mut Stand, lost: usize, keys: u64, meter: &Meter) -> Result<Return> {
-    let leader = stand.leader().await?;
-    let wire = Wire::connect(&stand.seats()[leader].setup.endpoint()).await?;
-    let seat = &stand.seats()[lost];
-    let (name, setup) = (seat.setup.place().name.clone(), seat.setup.clone());
-    replace(&wire, &name, &setup.peer_url()).await?;
-    let setup = setup.flag("--initial-cluster-state=existing");
-    let (used, counted, started) = (usage_of_all(&stand.pids())?, meter.total(), now());
-    let mut launched = setup.launch()?;
-    let endpoint = setup.endpoint();
-    let outcome = async || {
-        let arrived = local_count(&endpoint)
-            .await
-            .is_ok_and(|count| count == keys);
-        (arrived || !launched.is_running()).then_some(arrived)
-    };
-    let back = poll(LIMIT, outcome).await.unwrap_or(false);
-    let lasted = now() - started;
-    let returned = Return {
-        lasted,
-        used_us: usage_of_all(&stand.pids())?.cpu_us - used.cpu_us,
-        counted: meter.total() - counted,
-    };
-    ensure!(back, "not in step after {lasted:?}\n{}", setup.log_tail(5));
-    let seat = &mut stand.seats()[lost];
-    seat.member = Some(launched.wait()?);
-    seat.setup = setup;
-    Ok(returned)
+impl Newcomer {
+    async fn launch(stand: &mut Stand, leader: usize, lost: usize) -> Result<Self> {
+        let wire = Wire::connect(&stand.seats()[leader].setup.endpoint()).await?;
+        let setup = stand.seats()[lost].setup.clone();
+        replace(&wire, &setup.place().name, &setup.peer_url()).await?;
+        let setup = setup.flag("--initial-cluster-state=existing");
+        let launched = setup.launch()?;
+        Ok(Self { launched, setup })
+    }
+
+    /// Whether it holds all keys.
+    ///
+    /// # Errors
+    /// If it has ended.
+    async fn has_arrived(&mut self, keys: u64) -> Result<bool> {
+        let log = || self.setup.log_tail(5);
+        ensure!(self.launched.is_running(), "it has ended\n{}", log());
+        // It takes connections before it answers.
+        let endpoint = self.setup.endpoint();
+        let count = tokio::time::timeout(PATIENCE, local_count(&endpoint)).await;
+        Ok(count.is_ok_and(|count| count.is_ok_and(|count| count == keys)))
+    }
+
+    async fn arrive(&mut self, keys: u64) -> Result<()> {
+        let arrived = async || match self.has_arrived(keys).await {
+            Ok(false) => None,
+            Ok(true) => Some(Ok(())),
+            Err(error) => Some(Err(error)),
+        };
+        let arrived = poll(LIMIT, arrived).await;
+        arrived.context("not in step")?
+    }
+
+    fn sit_down(self, stand: &mut Stand, lost: usize) -> Result<()> {
+        let seat = &mut stand.seats()[lost];
+        seat.member = Some(self.launched.wait()?);
+        seat.setup = self.setup;
+        Ok(())
+    }
 }
 
 /// Takes everything from a member.
@@ -99,18 +128,38 @@ fn lose(stand: &mut Stand, lost: usize) -> Result<()> {
     Ok(())
 }
 
-/// Puts per second at the others.
-struct Rates {
-    /// While one member is gone.
-    before: f64,
-    /// From the start of its successor until that is in step.
-    meanwhile: f64,
-    /// With all members, on the same processor.
-    after: f64,
+/// Puts at the others while a copy is on its way.
+#[derive(Default)]
+struct Turns {
+    running: PutsCounted,
+    resting: PutsCounted,
+    /// How often it rested.
+    count: u32,
 }
 
-/// Writes before a member comes back, until it is in step, and when it is.
-async fn write_beside(stand: &mut Stand, lost: usize, keys: u64) -> Result<Rates> {
+#[derive(Default, Clone, Copy)]
+struct PutsCounted {
+    count: u64,
+    took: Duration,
+}
+
+impl PutsCounted {
+    /// Counts during one turn, after a pause.
+    async fn add_turn(&mut self, pause: Duration, meter: &Meter) {
+        tokio::time::sleep(pause).await;
+        let (count, began) = (meter.total(), now());
+        tokio::time::sleep(TURN).await;
+        self.count += meter.total() - count;
+        self.took += now() - began;
+    }
+
+    fn rate(&self) -> f64 {
+        self.count as f64 / self.took.as_secs_f64()
+    }
+}
+
+/// Writes until a member has come back that is halted every other turn, and all that is done for it with it.
+async fn write_beside(stand: &mut Stand, lost: usize, keys: u64) -> Result<Turns> {
     let ports = stand.ports();
     let others: Vec<u16> = (0..ports.len())
         .filter(|at| *at != lost)
@@ -121,17 +170,35 @@ async fn write_beside(stand: &mut Stand, lost: usize, keys: u64) -> Result<Rates
         Puts::new(connection as u64, keys, 256)
     })
     .await?;
-    let size = stand.size;
-    let rate = async || {
-        tokio::time::sleep(Duration::from_secs_f64(size.warm())).await;
-        let (count, began) = (meter.total(), now());
-        tokio::time::sleep(Duration::from_secs_f64(size.seconds)).await;
-        (meter.total() - count) as f64 / (now() - began).as_secs_f64()
-    };
-    let before = rate().await;
-    let back = come_back(stand, lost, keys, &meter).await?;
-    let meanwhile = back.counted as f64 / back.lasted.as_secs_f64();
-    let after = rate().await;
+    tokio::time::sleep(Duration::from_secs_f64(stand.size.warm())).await;
+    let leader = stand.leader().await?;
+    let mut newcomer = Newcomer::launch(stand, leader, lost).await?;
+    let (mut turns, deadline) = (Turns::default(), now() + LIMIT);
+    let sender = stand.seats()[leader].setup.endpoint();
+    poll(LIMIT, async || {
+        sends_copy(&sender).await.ok()?.then_some(())
+    })
+    .await
+    .context("no copy leaves")?;
+    loop {
+        ensure!(now() < deadline, "not in step");
+        let mut turn = turns.running;
+        turn.add_turn(UNTIL_EMPTY, &meter).await;
+        // What comes after the copy is another matter.
+        if !sends_copy(&sender).await? {
+            break;
+        }
+        turns.running = turn;
+        newcomer.launched.member().freeze()?;
+        turns.resting.add_turn(UNTIL_FULL, &meter).await;
+        turns.count += 1;
+        newcomer.launched.member().thaw()?;
+    }
+    ensure!(
+        turns.count > 0,
+        "the copy was there before it could be halted"
+    );
+    newcomer.arrive(keys).await?;
     meter.stop();
     finish(writing).await?;
     ensure!(
@@ -139,11 +206,8 @@ async fn write_beside(stand: &mut Stand, lost: usize, keys: u64) -> Result<Rates
         "{} puts were refused",
         meter.refused()
     );
-    Ok(Rates {
-        before,
-        meanwhile,
-        after,
-    })
+    newcomer.sit_down(stand, lost)?;
+    Ok(turns)
 }
 
 async fn fill(stand: &Stand, keys: u64) -> Result<()> {
@@ -198,6 +262,16 @@ async fn replace(wire: &Wire, name: &str, peer_url: &str) -> Result<()> {
     added
         .context("the member could not be added again")
         .map(drop)
+}
+
+/// Whether a member sends a copy of its state to another one.
+async fn sends_copy(endpoint: &str) -> Result<bool> {
+    let page = pages::get(endpoint, "/metrics").await?.text();
+    let sums = page
+        .lines()
+        .filter(|line| line.starts_with("etcd_network_snapshot_send_inflights_total{"))
+        .filter_map(|line| line.rsplit_once(' '));
+    Ok(sums.into_iter().any(|(_, copies)| copies != "0"))
 }
 
 /// How many keys the member holds itself.
