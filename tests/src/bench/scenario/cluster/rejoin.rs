@@ -49,8 +49,9 @@ pub(crate) async fn rejoin(stand: &mut Stand) -> Result<Vec<Measure>> {
     lose(stand, lost)?;
     fill(stand, keys).await?;
     let leader = stand.leader().await?;
+    replace(stand, leader, lost).await?;
     let (used, began) = (usage_of_all(&stand.pids())?, now());
-    let mut newcomer = Newcomer::launch(stand, leader, lost).await?;
+    let mut newcomer = Newcomer::launch(stand, lost)?;
     newcomer.arrive(keys).await?;
     let lasted = now() - began;
     let used_us = usage_of_all(&stand.pids())?.cpu_us - used.cpu_us;
@@ -80,10 +81,8 @@ struct Newcomer {
 }
 
 impl Newcomer {
-    async fn launch(stand: &mut Stand, leader: usize, lost: usize) -> Result<Self> {
-        let wire = Wire::connect(&stand.seats()[leader].setup.endpoint()).await?;
+    fn launch(stand: &mut Stand, lost: usize) -> Result<Self> {
         let setup = stand.seats()[lost].setup.clone();
-        replace(&wire, &setup.place().name, &setup.peer_url()).await?;
         let setup = setup.flag("--initial-cluster-state=existing");
         let launched = setup.launch()?;
         Ok(Self { launched, setup })
@@ -172,7 +171,8 @@ async fn write_beside(stand: &mut Stand, lost: usize, keys: u64) -> Result<Turns
     .await?;
     tokio::time::sleep(Duration::from_secs_f64(stand.size.warm())).await;
     let leader = stand.leader().await?;
-    let mut newcomer = Newcomer::launch(stand, leader, lost).await?;
+    replace(stand, leader, lost).await?;
+    let mut newcomer = Newcomer::launch(stand, lost)?;
     let (mut turns, deadline) = (Turns::default(), now() + LIMIT);
     let sender = stand.seats()[leader].setup.endpoint();
     poll(LIMIT, async || {
@@ -239,13 +239,16 @@ async fn fill(stand: &Stand, keys: u64) -> Result<()> {
 }
 
 /// Gives the place of a member to a new one that begins with nothing.
-async fn replace(wire: &Wire, name: &str, peer_url: &str) -> Result<()> {
+async fn replace(stand: &mut Stand, leader: usize, lost: usize) -> Result<()> {
+    let wire = Wire::connect(&stand.seats()[leader].setup.endpoint()).await?;
+    let setup = &stand.seats()[lost].setup;
+    let (name, peer_url) = (&setup.place().name, setup.peer_url());
     let mut cluster = wire.cluster();
     let list = cluster.member_list(MemberListRequest::default()).await?;
     let members = list.into_inner().members;
     let old = members
         .iter()
-        .find(|m| m.name == name)
+        .find(|m| m.name == *name)
         .context("the member is listed")?;
     cluster
         .member_remove(MemberRemoveRequest { id: old.id })
@@ -253,7 +256,7 @@ async fn replace(wire: &Wire, name: &str, peer_url: &str) -> Result<()> {
     // Refused for a while where the quorum of the smaller cluster has not been seen together for long enough.
     let add = async || {
         let request = MemberAddRequest {
-            peer_ur_ls: vec![peer_url.to_owned()],
+            peer_ur_ls: vec![peer_url.clone()],
             is_learner: false,
         };
         wire.cluster().member_add(request).await.ok()
